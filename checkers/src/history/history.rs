@@ -1,0 +1,157 @@
+//! A checked history: the laws on which every algorithm relies.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Kind, Nanos, Op, Process};
+
+/// A sequence of operations that keeps the laws of [`History::new`].
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    ops: Vec<Op>,
+    /// For each position: the position of the other end of the operation, if it has one.
+    partner: Vec<Option<u32>>,
+}
+
+/// A broken law: what is wrong and with which entry.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed history at index {index}: {reason}")]
+pub struct Malformed {
+    /// The index of the offending entry.
+    pub index: usize,
+    /// What is wrong with it, and what would mend it.
+    pub reason: String,
+}
+
+/// An operation of a client: its start and, if it was ever learned, its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'h> {
+    /// The start.
+    pub invoke: &'h Op,
+    /// The end; none if the history stops before it.
+    pub complete: Option<&'h Op>,
+}
+
+impl Call<'_> {
+    /// How it ended; a call without an end is as indeterminate as one that ended in `Info`.
+    #[must_use]
+    pub fn outcome(&self) -> Kind {
+        self.complete.map_or(Kind::Info, |op| op.kind)
+    }
+
+    /// When it was certainly over: the time of its `Ok` or `Fail`, never for any other.
+    #[must_use]
+    pub fn returned(&self) -> Option<Nanos> {
+        self.complete
+            .filter(|op| op.kind != Kind::Info)
+            .map(|op| op.time)
+    }
+}
+
+impl History {
+    /// Checks the laws and pairs starts with ends.
+    ///
+    /// Indices rise strictly; time never goes back; a client has one open call at a time; no
+    /// end stands without its start, and it names the same function; no client is heard of
+    /// again after `Info`. Operations of the nemesis come as they like: each is an entry for
+    /// itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] names the first entry that breaks a law.
+    ///
+    /// **Cost**: linear.
+    pub fn new(ops: Vec<Op>) -> Result<Self, Malformed> {
+        let mut partner = vec![None; ops.len()];
+        let mut open: HashMap<u32, usize> = HashMap::new();
+        let mut gone: HashSet<u32> = HashSet::new();
+        for (position, op) in ops.iter().enumerate() {
+            let fail = |reason: String| {
+                Err(Malformed {
+                    index: op.index,
+                    reason,
+                })
+            };
+            if let Some(before) = position.checked_sub(1).map(|p| &ops[p]) {
+                if op.index <= before.index {
+                    return fail(format!(
+                        "its index follows {}; indices must rise",
+                        before.index
+                    ));
+                }
+                if op.time < before.time {
+                    return fail(format!(
+                        "its time {} is before {} of the entry above; time must not go back",
+                        op.time, before.time
+                    ));
+                }
+            }
+            let Process::Client(number) = op.process else {
+                continue;
+            };
+            if gone.contains(&number) {
+                return fail(format!(
+                    "process {number} goes on after its operation ended in info; \
+                     what follows must come from a new process"
+                ));
+            }
+            if op.kind == Kind::Invoke {
+                if let Some(other) = open.insert(number, position) {
+                    return fail(format!(
+                        "process {number} starts {} while its {} of index {} is still open",
+                        op.f, ops[other].f, ops[other].index
+                    ));
+                }
+                continue;
+            }
+            let Some(start) = open.remove(&number) else {
+                return fail(format!("{} of process {number} ends but never began", op.f));
+            };
+            if ops[start].f != op.f {
+                return fail(format!(
+                    "process {number} ends {} but had begun {} at index {}",
+                    op.f, ops[start].f, ops[start].index
+                ));
+            }
+            let position32 = |p: usize| u32::try_from(p).expect("fewer than four billion entries");
+            partner[start] = Some(position32(position));
+            partner[position] = Some(position32(start));
+            if op.kind == Kind::Info {
+                gone.insert(number);
+            }
+        }
+        Ok(Self { ops, partner })
+    }
+
+    /// All entries, in order.
+    #[must_use]
+    pub fn ops(&self) -> &[Op] {
+        &self.ops
+    }
+
+    /// The calls of clients, in the order in which they began.
+    pub fn calls(&self) -> impl Iterator<Item = Call<'_>> {
+        self.ops.iter().enumerate().filter_map(|(position, op)| {
+            let client = matches!(op.process, Process::Client(_));
+            (client && op.kind == Kind::Invoke).then(|| Call {
+                invoke: op,
+                complete: self.partner[position].map(|p| &self.ops[p as usize]),
+            })
+        })
+    }
+
+    /// What the nemesis did, in order: faults and phases, each a pair of `Info` entries.
+    pub fn nemesis(&self) -> impl Iterator<Item = &Op> {
+        self.ops.iter().filter(|op| op.process == Process::Nemesis)
+    }
+
+    /// The entry of that index, if there is one.
+    ///
+    /// **Cost**: logarithmic.
+    #[must_use]
+    pub fn by_index(&self, index: usize) -> Option<&Op> {
+        self.ops
+            .binary_search_by_key(&index, |op| op.index)
+            .ok()
+            .map(|p| &self.ops[p])
+    }
+}
