@@ -2,4 +2,7 @@
 //! and judges.
 
 pub mod client;
+pub mod doctor;
+pub mod inventory;
+pub mod lab;
 pub mod remote;
