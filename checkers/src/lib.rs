@@ -5,9 +5,13 @@
 
 pub mod budget;
 pub mod history;
+pub mod linearizable;
+mod objects;
 pub mod report;
+mod versions;
 
 pub use budget::Budget;
+pub use linearizable::Linearizable;
 pub use report::{Anomaly, Report, Verdict};
 
 use history::History;

@@ -59,6 +59,10 @@ impl History {
     ///
     /// [`Malformed`] names the first entry that breaks a law.
     ///
+    /// # Panics
+    ///
+    /// With four billion entries or more.
+    ///
     /// **Cost**: linear.
     pub fn new(ops: Vec<Op>) -> Result<Self, Malformed> {
         let mut partner = vec![None; ops.len()];
