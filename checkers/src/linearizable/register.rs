@@ -142,14 +142,44 @@ impl<'h> Judge<'_, 'h> {
     fn report(&mut self, name: &str, calls: &[usize], conclusion: impl FnOnce() -> String) {
         self.judgement.contradictions += 1;
         if self.judgement.found.len() < Linearizable::LISTED {
-            let calls: Vec<&Call<'_>> = calls
-                .iter()
-                .filter(|&&position| position != NOBODY)
-                .map(|&position| self.call(position))
-                .collect();
+            let calls = self.with_witnesses(calls);
+            let calls: Vec<&Call<'_>> = calls.iter().map(|&call| self.call(call)).collect();
             let found: (u64, Anomaly) =
                 explain::anomaly(name, self.object.key, &calls, conclusion());
             self.judgement.found.push(found);
+        }
+    }
+
+    /// Adds, for every operation of unknown outcome, what shows that it took effect.
+    fn with_witnesses(&self, calls: &[usize]) -> Vec<usize> {
+        let mut calls: Vec<usize> = calls.iter().copied().filter(|&c| c != NOBODY).collect();
+        let mut next = 0;
+        while let Some(&position) = calls.get(next) {
+            next += 1;
+            let (Action::Write(new) | Action::Cas { new, .. }) = self.object.calls[position].action
+            else {
+                continue;
+            };
+            let shows = |&other: &usize| match self.object.calls[other].action {
+                Action::Read(value) => value == new,
+                Action::Cas { old, .. } => old == new && self.call(other).outcome() == Kind::Ok,
+                Action::Write(_) => false,
+            };
+            if self.call(position).outcome() == Kind::Info && !calls.iter().any(shows) {
+                let witness = self.versions.id(new).and_then(|id| self.witness(id));
+                calls.extend(witness.filter(|witness| !calls.contains(witness)));
+            }
+        }
+        calls
+    }
+
+    /// An operation that cannot have been without this value.
+    fn witness(&self, id: usize) -> Option<usize> {
+        let version = &self.versions.list[id];
+        if version.reads > 0 {
+            Some(version.first_seen.call)
+        } else {
+            version.consumer.or_else(|| self.taker(version.value))
         }
     }
 
@@ -163,11 +193,7 @@ impl<'h> Judge<'_, 'h> {
             let version = &self.versions.list[id];
             let value = version.value;
             let failed = version.failed_writer;
-            let witness = if version.reads > 0 {
-                Some(version.first_seen.call)
-            } else {
-                version.consumer.or_else(|| self.taker(value))
-            };
+            let witness = self.witness(id);
             let name = if failed.is_some() {
                 "dirty-read"
             } else {
