@@ -28,7 +28,6 @@
 //! chains of compare-and-sets and to unknown outcomes (`register.rs`); for sets, reads under
 //! inclusion (`set.rs`).
 
-mod explain;
 mod register;
 mod set;
 

@@ -15,8 +15,9 @@
 //! An operation of unknown outcome whose value was needed by nobody is left out, which never
 //! hurts; one whose value was seen took effect, with no upper bound in time.
 
-use super::{Judgement, Linearizable, explain};
+use super::{Judgement, Linearizable};
 use crate::Anomaly;
+use crate::explain;
 use crate::history::{Call, Kind, Value};
 use crate::objects::{Action, BEFORE, NEVER, Object, RegisterCall, interval};
 use crate::versions::{End, Versions};

@@ -11,7 +11,8 @@
 
 use std::collections::HashMap;
 
-use super::{Judgement, Linearizable, explain};
+use super::{Judgement, Linearizable};
+use crate::explain;
 use crate::history::{Call, Kind, Value};
 use crate::objects::{Moment, Object, SetAction, SetCall, interval};
 

@@ -10,7 +10,7 @@ pub(crate) fn ms(time: Nanos) -> String {
 }
 
 /// A moment that is neither before nor after the history, as [`ms`] has it.
-pub(super) fn at(moment: Moment) -> String {
+pub(crate) fn at(moment: Moment) -> String {
     if moment == NEVER {
         "the end of time".to_owned()
     } else {
@@ -30,9 +30,7 @@ pub(crate) fn name(call: &Call<'_>) -> String {
         (_, value) => format!(" {value}"),
     };
     let node = call
-        .complete
-        .and_then(|op| op.node.as_ref())
-        .or(call.invoke.node.as_ref())
+        .node()
         .map_or(String::new(), |node| format!(", {node}"));
     format!("{f}{argument} ({}{node})", call.invoke.process)
 }
@@ -73,7 +71,7 @@ pub(crate) fn entries(calls: &[&Call<'_>]) -> Vec<usize> {
 
 /// A contradiction: the calls that prove it, one sentence each in the order of their starts,
 /// then the conclusion. With the time at which the last of them was over.
-pub(super) fn anomaly(
+pub(crate) fn anomaly(
     name: &str,
     key: &Value,
     calls: &[&Call<'_>],

@@ -1,0 +1,147 @@
+//! When what was broken, and which part of the run was which, as the nemesis recorded it.
+
+use std::collections::BTreeSet;
+
+use crate::history::{F, History, Kind, Nanos, Op, Process, Value};
+
+/// Something the nemesis did: asked for at `began`, done at `ended`.
+#[derive(Clone, Debug)]
+pub(crate) struct Event<'h> {
+    pub(crate) f: &'h F,
+    pub(crate) began: Nanos,
+    pub(crate) ended: Nanos,
+    /// What was done, or what was asked for if the end is missing.
+    pub(crate) value: &'h Value,
+    pub(crate) node: Option<&'h str>,
+    pub(crate) index: usize,
+    pub(crate) failed: bool,
+}
+
+/// What the nemesis did, in order.
+///
+/// Its entries come in pairs, or alone: an entry is an end if the one before it, phases apart,
+/// is a start of the same function. What says what was done (`proven`) is never a start.
+pub(crate) fn events(history: &History) -> Vec<Event<'_>> {
+    let mut events: Vec<Event<'_>> = Vec::new();
+    let mut open: Option<(usize, &Op)> = None;
+    for op in history.nemesis() {
+        if let Some((event, start)) = open
+            && start.f == op.f
+            && op.kind != Kind::Invoke
+        {
+            let event = &mut events[event];
+            event.ended = op.time;
+            event.failed = op.kind == Kind::Fail || op.error.is_some();
+            if op.value != Value::Nil {
+                event.value = &op.value;
+            }
+            event.node = event.node.or(op.node.as_deref());
+            open = None;
+            continue;
+        }
+        if op.f != *"phase" {
+            let done = op.value.get("proven").is_some();
+            open = (!done).then_some((events.len(), op));
+        }
+        events.push(Event {
+            f: &op.f,
+            began: op.time,
+            ended: op.time,
+            value: &op.value,
+            node: op.node.as_deref(),
+            index: op.index,
+            failed: op.error.is_some(),
+        });
+    }
+    events
+}
+
+impl Event<'_> {
+    /// The nodes it names, if it names any.
+    pub(crate) fn nodes(&self) -> BTreeSet<&str> {
+        let named = self.value.get("nodes").and_then(Value::as_list);
+        let listed = named.or_else(|| self.value.as_list()).unwrap_or(&[]);
+        let nodes = listed.iter().filter_map(Value::as_str);
+        nodes.chain(self.node).collect()
+    }
+
+    /// "partition of n1 n2".
+    pub(crate) fn in_words(&self) -> String {
+        let nodes: Vec<&str> = self.nodes().into_iter().collect();
+        if nodes.is_empty() {
+            match self.value {
+                Value::Str(text) => format!("{} {text}", self.f),
+                _ => self.f.to_string(),
+            }
+        } else {
+            format!("{} of {}", self.f, nodes.join(" "))
+        }
+    }
+}
+
+/// A time during which something was broken.
+#[derive(Clone, Debug)]
+pub(crate) struct Window<'h> {
+    pub(crate) event: Event<'h>,
+    pub(crate) from: Nanos,
+    /// None if it was never undone.
+    pub(crate) to: Option<Nanos>,
+}
+
+/// What undoes each fault.
+const REMEDIES: [(&str, &str); 3] = [
+    ("partition", "heal"),
+    ("kill", "start"),
+    ("pause", "resume"),
+];
+
+/// The fault windows, from a fault's start to the end of what undid it. A remedy that names
+/// nodes ends the windows that name one of them, or none; one that names none ends all.
+pub(crate) fn windows<'h>(events: &[Event<'h>]) -> Vec<Window<'h>> {
+    let mut windows: Vec<Window<'h>> = Vec::new();
+    for event in events.iter().filter(|event| !event.failed) {
+        if REMEDIES.iter().any(|(fault, _)| event.f == fault) {
+            windows.push(Window {
+                event: event.clone(),
+                from: event.began,
+                to: None,
+            });
+        }
+        let cured = REMEDIES.iter().find(|(_, remedy)| event.f == remedy);
+        let Some((fault, _)) = cured else { continue };
+        let nodes = event.nodes();
+        for window in windows
+            .iter_mut()
+            .filter(|w| w.to.is_none() && w.event.f == fault)
+        {
+            let broken = window.event.nodes();
+            if nodes.is_empty() || broken.is_empty() || !nodes.is_disjoint(&broken) {
+                window.to = Some(event.ended);
+            }
+        }
+    }
+    windows
+}
+
+/// The time of the load: from the phase "load" to the phase after it, or from the first to the
+/// last entry of a client where no phase is named. None without clients.
+pub(crate) fn load(history: &History, events: &[Event<'_>]) -> Option<(Nanos, Nanos)> {
+    let operator = |op: &&Op| op.f.as_str().starts_with("final-read");
+    let client = |op: &&Op| op.process != Process::Nemesis && !operator(op);
+    let first = history.ops().iter().find(client)?.time;
+    let last = history.ops().iter().rev().find(client)?.time;
+    let phases: Vec<&Event<'_>> = events.iter().filter(|event| event.f == "phase").collect();
+    let name = |event: &Event<'_>| event.value.as_str().map(str::to_owned);
+    let Some(start) = phases
+        .iter()
+        .position(|event| name(event).as_deref() == Some("load"))
+    else {
+        return Some((first, last));
+    };
+    let from = phases[start].began;
+    let end = phases[start + 1..]
+        .iter()
+        .find(|event| name(event).as_deref() != Some("load"))
+        .map_or(last, |event| event.began);
+    Some((from, end.max(from)))
+}
