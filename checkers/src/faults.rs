@@ -145,3 +145,60 @@ pub(crate) fn load(history: &History, events: &[Event<'_>]) -> Option<(Nanos, Na
         .map_or(last, |event| event.began);
     Some((from, end.max(from)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::notation::h;
+
+    fn spans(text: &str) -> Vec<(String, Nanos, Option<Nanos>)> {
+        let history = h(text);
+        let events = events(&history);
+        let ms = |time| time / 1_000_000;
+        let windows = windows(&events).into_iter();
+        windows
+            .map(|w| (w.event.in_words(), ms(w.from), w.to.map(ms)))
+            .collect()
+    }
+
+    #[test]
+    fn entries_come_in_pairs_or_alone() {
+        let pairs = spans("n:kill=[n1] n:kill=[n1] n:start n:start");
+        assert_eq!(pairs, [("kill of n1".to_owned(), 0, Some(3))]);
+        let alone = spans("n:kill=[n1] n:start +5 n:kill=[n2] n:start");
+        let expected = [
+            ("kill of n1".to_owned(), 0, Some(1)),
+            ("kill of n2".to_owned(), 7, Some(8)),
+        ];
+        assert_eq!(alone, expected);
+    }
+
+    #[test]
+    fn a_remedy_mends_its_own_fault_and_its_own_nodes() {
+        let text = "n:pause=[n1] n:pause=[n1] n:kill=[n2] n:kill=[n2] n:kill=[n3] n:kill=[n3] \
+                    n:start=[n2] n:start=[n2]";
+        let expected = [
+            ("pause of n1".to_owned(), 0, None),
+            ("kill of n2".to_owned(), 2, Some(7)),
+            ("kill of n3".to_owned(), 4, None),
+        ];
+        assert_eq!(spans(text), expected);
+    }
+
+    #[test]
+    fn the_load_is_the_phase_of_that_name_or_all_there_is() {
+        let load_of = |text: &str| {
+            let history = h(text);
+            let load = load(&history, &events(&history));
+            load.map(|(from, to)| (from / 1_000_000, to / 1_000_000))
+        };
+        assert_eq!(
+            load_of("n:phase=load 0:r 0:ok=nil n:phase=heal 0:r 0:ok=nil"),
+            Some((0, 3))
+        );
+        let pairs = "n:phase=load n:phase=load 0:r 0:ok=nil n:phase=heal n:phase=heal";
+        assert_eq!(load_of(pairs), Some((0, 4)));
+        assert_eq!(load_of("n:kill 0:r 0:ok=nil 9:fr 9:ok=nil"), Some((1, 2)));
+        assert_eq!(load_of("n:kill"), None);
+    }
+}

@@ -401,8 +401,24 @@ impl<'h> Judge<'_, 'h> {
                 }
             }
         };
-        let (old_f, new_f) = (value(old.f.call), value(new.f.call));
-        let (old_s, new_s) = (value(old.s.call), value(new.s.call));
+        // Whoever wrote a value makes the better witness, where its times tell as much.
+        let writer = |end: End| {
+            let id = self.versions.id(value(end.call));
+            let writer = self.versions.list[id.expect("all values were interned")].writer?;
+            Some((writer, interval(self.call(writer))))
+        };
+        let starts = |end: End, after: End| match writer(end) {
+            Some((call, (inv, _))) if inv > after.at => End { at: inv, call },
+            _ => end,
+        };
+        let ends = |end: End, before: End| match writer(end) {
+            Some((call, (_, res))) if res < before.at => End { at: res, call },
+            _ => end,
+        };
+        let new_start = starts(new.s, old.f);
+        let (old_end, new_end) = (ends(old.f, new_start), ends(new.f, old.s));
+        let (old_f, new_f) = (value(old_end.call), value(new_end.call));
+        let (old_s, new_s) = (value(old.s.call), value(new_start.call));
         let name = if self.is_read(old.s.call) {
             "stale-read"
         } else if old.head == 0 || self.versions.list[old.head].value != old_s {
@@ -410,10 +426,10 @@ impl<'h> Judge<'_, 'h> {
         } else {
             "not-linearizable"
         };
-        let mut calls = vec![old.f.call, new.s.call, new.f.call, old.s.call];
+        let mut calls = vec![old_end.call, new_start.call, new_end.call, old.s.call];
         calls.extend(self.makers(&[old_f, new_s, new_f, old_s]));
         let what = [old_f, new_s, new_f, old_s].map(ToString::to_string);
-        let times = [old.f.at, new.s.at, new.f.at, old.s.at];
+        let times = [old_end.at, new_start.at, new_end.at, old.s.at];
         self.report(name, &calls, || {
             let [f_a, s_b, f_b, s_a] = times.map(explain::at);
             let [old_f, new_s, new_f, old_s] = what;
