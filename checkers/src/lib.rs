@@ -3,12 +3,26 @@
 //! A [`Checker`] sees a [`History`](history::History) and nothing else: no clock, no file,
 //! no network, no chance. The same history always gets the same report.
 
+pub mod availability;
 pub mod budget;
+pub mod compose;
+mod explain;
+mod faults;
 pub mod history;
+pub mod linearizable;
+pub mod loss;
+mod objects;
 pub mod report;
+pub mod stale;
+mod versions;
 
+pub use availability::Availability;
 pub use budget::Budget;
+pub use compose::AllOf;
+pub use linearizable::Linearizable;
+pub use loss::Loss;
 pub use report::{Anomaly, Report, Verdict};
+pub use stale::Stale;
 
 use history::History;
 
@@ -20,3 +34,73 @@ pub trait Checker: Send + Sync {
     /// Judges `history`, giving up with [`Verdict::Undecided`] once `budget` is spent.
     fn check(&self, history: &History, budget: &Budget) -> Report;
 }
+
+/// What is known of a checker without running it.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// Its name, as flags and reports have it.
+    pub name: &'static str,
+    /// What it claims or measures.
+    pub claim: &'static str,
+    /// What a history must hold for it to decide anything.
+    pub needs: &'static str,
+    /// The anomalies that it can name.
+    pub names: &'static [&'static str],
+    /// What it costs in operations.
+    pub cost: &'static str,
+    /// Builds it.
+    pub build: fn() -> Box<dyn Checker>,
+}
+
+/// All checkers there are.
+pub const CHECKERS: [About; 4] = [
+    About {
+        name: "linearizable",
+        claim: "every operation took effect at one instant between its start and its end",
+        needs: "registers and grow-only sets with unique values, and reads of them",
+        names: &[
+            "stale-read",
+            "stale-cas",
+            "future-read",
+            "phantom-read",
+            "dirty-read",
+            "lost-update",
+            "cas-cycle",
+            "incomparable-reads",
+            "duplicate-element",
+            "not-linearizable",
+        ],
+        cost: "O(n log n)",
+        build: || Box::new(Linearizable),
+    },
+    About {
+        name: "loss",
+        claim: "nothing acknowledged is gone after recovery, and nothing is there unasked",
+        needs: "final reads of every key on every node, and unique values",
+        names: &[
+            "lost-write",
+            "lost-element",
+            "dirty-write",
+            "phantom-value",
+            "duplicate-element",
+        ],
+        cost: "O(n log n)",
+        build: || Box::new(Loss),
+    },
+    About {
+        name: "stale",
+        claim: "no read returned what had certainly been replaced before it began",
+        needs: "registers with unique values, and reads that began after some write's end",
+        names: &["stale-read"],
+        cost: "O(n log n)",
+        build: || Box::new(Stale),
+    },
+    About {
+        name: "availability",
+        claim: "none: measures when writes were accepted, and how fast",
+        needs: "operations of clients that succeeded",
+        names: &[],
+        cost: "O(n log n), and O(n) for each fault",
+        build: || Box::new(Availability),
+    },
+];

@@ -1,6 +1,123 @@
 //! Intent: which operations to ask for, and which checkers judge the answers.
 //!
 //! A [`generator`] decides what to do next, given the time, who is free and a source of
-//! chance. It knows no host, socket, clock or fault.
+//! chance. It knows no host, socket, clock or fault. A [`Workload`] is a generator with the
+//! checker that judges what comes of it; [`WORKLOADS`] is the list of all there are.
+//!
+//! ```
+//! use checkers::{Budget, Verdict, history::History};
+//! use workloads::generator::{limit, simulate};
+//!
+//! let workload = workloads::find("set").unwrap().build(&workloads::Options::default());
+//! let ops = simulate::perfect(&mut limit(100, workload.generator), 5, 7);
+//! let report = workload.checker.check(&History::new(ops).unwrap(), &Budget::unlimited());
+//! // Nobody read the nodes after the run, so it cannot be said that nothing was lost.
+//! assert_ne!(report.verdict, Verdict::Held);
+//! ```
 
+pub mod finals;
 pub mod generator;
+mod load;
+pub mod mixed;
+pub mod register;
+pub mod set;
+
+use checkers::Checker;
+use generator::Generator;
+
+/// Intent and judgement together. What must be read in the end, [`finals`] tells of any of
+/// them from the history.
+pub struct Workload {
+    /// Its name, as flags and reports have it.
+    pub name: &'static str,
+    /// The clients' operations, never over and as fast as asked: limits and pace are the
+    /// caller's.
+    pub generator: Box<dyn Generator>,
+    /// All that can be judged of the history, as one report with parts.
+    pub checker: Box<dyn Checker>,
+}
+
+/// What can be chosen of a workload. Shares are cut to a hundred, and counts are at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How many of a hundred operations on registers are reads.
+    pub read_percent: u32,
+    /// How many of a hundred writes are compare-and-sets, which not every system can do.
+    pub cas_percent: u32,
+    /// How many registers are in use at a time.
+    pub active_keys: usize,
+    /// After how many writes a register is retired.
+    pub writes_per_key: u32,
+    /// How many of a hundred operations of `mixed` are on sets.
+    pub set_percent: u32,
+    /// How many sets are in use at a time.
+    pub active_sets: usize,
+    /// After how many adds a set is retired.
+    pub adds_per_set: u32,
+    /// How many of a hundred operations on sets read one whole.
+    pub read_set_percent: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            read_percent: 50,
+            cas_percent: 0,
+            active_keys: 8,
+            writes_per_key: 50,
+            set_percent: 30,
+            active_sets: 2,
+            adds_per_set: 300,
+            read_set_percent: 10,
+        }
+    }
+}
+
+/// A row of [`WORKLOADS`].
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// Its name.
+    pub name: &'static str,
+    /// The operations that its clients must speak.
+    pub operations: &'static [&'static str],
+    /// What it detects.
+    pub detects: &'static str,
+    /// Makes it, with these options.
+    pub make: fn(&Options) -> Workload,
+}
+
+impl About {
+    /// The workload with these options.
+    #[must_use]
+    pub fn build(&self, options: &Options) -> Workload {
+        (self.make)(options)
+    }
+}
+
+/// All workloads there are. `cas` is asked for only if [`Options::cas_percent`] says so.
+pub const WORKLOADS: [About; 3] = [
+    About {
+        name: "mixed",
+        operations: &["read", "write", "cas", "add", "read-set"],
+        detects: "what register and set detect, at once",
+        make: mixed::workload,
+    },
+    About {
+        name: "register",
+        operations: &["read", "write", "cas"],
+        detects: "reads that no order explains, stale reads, lost writes, outages",
+        make: register::workload,
+    },
+    About {
+        name: "set",
+        operations: &["add", "read-set"],
+        detects: "lost, divergent, duplicate and phantom elements, outages",
+        make: set::workload,
+    },
+];
+
+/// The workload of that name, if there is one.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static About> {
+    WORKLOADS.iter().find(|about| about.name == name)
+}

@@ -1,6 +1,7 @@
 //! A checked history: the laws on which every algorithm relies.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::{Kind, Nanos, Op, Process};
 
@@ -31,11 +32,19 @@ pub struct Call<'h> {
     pub complete: Option<&'h Op>,
 }
 
-impl Call<'_> {
+impl<'h> Call<'h> {
     /// How it ended; a call without an end is as indeterminate as one that ended in `Info`.
     #[must_use]
     pub fn outcome(&self) -> Kind {
         self.complete.map_or(Kind::Info, |op| op.kind)
+    }
+
+    /// The node that answered or, if that is not known, the one that was asked.
+    #[must_use]
+    pub fn node(&self) -> Option<&'h Arc<str>> {
+        self.complete
+            .and_then(|op| op.node.as_ref())
+            .or(self.invoke.node.as_ref())
     }
 
     /// When it was certainly over: the time of its `Ok` or `Fail`, never for any other.
@@ -58,6 +67,10 @@ impl History {
     /// # Errors
     ///
     /// [`Malformed`] names the first entry that breaks a law.
+    ///
+    /// # Panics
+    ///
+    /// With four billion entries or more.
     ///
     /// **Cost**: linear.
     pub fn new(ops: Vec<Op>) -> Result<Self, Malformed> {

@@ -150,10 +150,11 @@ pub struct Read {
 /// fails.
 pub fn read(mut input: impl BufRead) -> Result<Read, ReadError> {
     let mut read = Read::default();
-    let mut text = String::new();
+    // Bytes, not text: a file may be cut within a character.
+    let mut bytes = Vec::new();
     for line in 1.. {
-        text.clear();
-        match input.read_line(&mut text) {
+        bytes.clear();
+        match input.read_until(b'\n', &mut bytes) {
             Ok(0) => break,
             Ok(_) => {}
             // What was decoded before the end of a truncated file has been returned already.
@@ -163,12 +164,15 @@ pub fn read(mut input: impl BufRead) -> Result<Read, ReadError> {
             }
             Err(source) => return Err(ReadError::Io { line, source }),
         }
-        if text.trim().is_empty() {
+        if bytes.trim_ascii().is_empty() {
             continue;
         }
-        match parse(&text) {
+        let parsed = str::from_utf8(&bytes)
+            .map_err(|error| error.to_string())
+            .and_then(parse);
+        match parsed {
             Ok(op) => read.ops.push(op),
-            Err(_) if !text.ends_with('\n') => {
+            Err(_) if !bytes.ends_with(b"\n") => {
                 read.truncated = true;
                 break;
             }

@@ -1,7 +1,13 @@
 //! What happened, in the order it was seen: operations, values, and the history they form.
 
+#[expect(
+    clippy::module_inception,
+    reason = "the file holds the type `History`, as the others hold `Op` and `Value`"
+)]
 mod history;
 pub mod jsonl;
+#[doc(hidden)]
+pub mod notation;
 mod op;
 mod value;
 

@@ -1,0 +1,308 @@
+//! The workloads against imagined stores whose faults are known: what they ask must let their
+//! checkers find exactly what went wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use checkers::history::{F, History, Kind, Op, Process, Value};
+use checkers::{Budget, Report, Verdict};
+use rand::RngExt;
+use workloads::finals::{self, Keys};
+use workloads::generator::{Invocation, limit, list, phases, simulate};
+use workloads::{Options, WORKLOADS, find};
+
+/// A store that does each operation at one instant; on request it loses some writes after it
+/// acknowledged them.
+#[derive(Default)]
+struct Store {
+    registers: BTreeMap<Value, Value>,
+    sets: BTreeMap<Value, BTreeSet<Value>>,
+    /// One in so many acknowledged adds is dropped; none if zero.
+    drops_one_in: u32,
+    dropped: BTreeSet<Value>,
+    /// Reads of registers answer what was there before the last write.
+    is_stale: bool,
+    before: BTreeMap<Value, Value>,
+}
+
+impl Store {
+    fn perform(&mut self, asked: &Invocation, rng: &mut impl RngExt) -> (Kind, Value) {
+        let key = asked.key.clone().expect("every operation has a key");
+        let list = |set: Option<&BTreeSet<Value>>| {
+            Value::List(set.into_iter().flatten().cloned().collect())
+        };
+        let current = self.registers.get(&key).cloned().unwrap_or_default();
+        match asked.f.as_str() {
+            "read" if self.is_stale => {
+                (Kind::Ok, self.before.get(&key).cloned().unwrap_or_default())
+            }
+            "read" | "final-read" => (Kind::Ok, current),
+            "write" => {
+                self.before.insert(key.clone(), current);
+                self.registers.insert(key, asked.value.clone());
+                (Kind::Ok, asked.value.clone())
+            }
+            "cas" => {
+                let pair = asked.value.as_list().expect("two values");
+                if pair[0] != current {
+                    return (Kind::Fail, asked.value.clone());
+                }
+                self.registers.insert(key, pair[1].clone());
+                (Kind::Ok, asked.value.clone())
+            }
+            "add" if self.drops_one_in > 0 && rng.random_ratio(1, self.drops_one_in) => {
+                self.dropped.insert(asked.value.clone());
+                (Kind::Ok, asked.value.clone())
+            }
+            "add" => {
+                self.sets
+                    .entry(key)
+                    .or_default()
+                    .insert(asked.value.clone());
+                (Kind::Ok, asked.value.clone())
+            }
+            "read-set" | "final-read-set" => (Kind::Ok, list(self.sets.get(&key))),
+            other => panic!("{other} is in no workload"),
+        }
+    }
+}
+
+fn nodes() -> Vec<Arc<str>> {
+    ["n1", "n2", "n3"].map(Arc::from).to_vec()
+}
+
+fn run(name: &str, options: &Options, store: &mut Store, seed: u64) -> (Vec<Op>, Report) {
+    let workload = find(name).expect("it is in the table").build(options);
+    let answer = |store: &mut Store, asked: &Invocation, rng: &mut _| {
+        let (kind, value) = store.perform(asked, rng);
+        simulate::Answer {
+            kind,
+            value,
+            latency: 2_000_000,
+        }
+    };
+    let mut load = limit(3_000, workload.generator);
+    let mut ops = simulate::simulate(&mut load, 5, seed, |_, asked, rng| {
+        answer(store, asked, rng)
+    });
+    let finals = finals::final_ops(&finals::keys(&ops), &nodes());
+    let mut last = list(finals.clone());
+    let read = simulate::simulate(&mut last, 5, seed, |_, asked, rng| {
+        answer(store, asked, rng)
+    });
+    let end = ops.last().map_or(0, |op| op.time + 1);
+    let start = ops.len();
+    ops.extend(read.into_iter().map(|mut op| {
+        op.index += start;
+        op.time += end;
+        op
+    }));
+    assert!(finals::unanswered(&ops, &finals).is_empty());
+    let history = History::new(ops.clone()).expect("the simulator makes lawful histories");
+    (ops, workload.checker.check(&history, &Budget::unlimited()))
+}
+
+fn part<'a>(report: &'a Report, name: &str) -> &'a Report {
+    report
+        .parts
+        .iter()
+        .find(|part| part.checker == name)
+        .expect("it has that part")
+}
+
+#[test]
+fn a_correct_store_passes_every_workload_with_every_option() {
+    let options = [
+        Options::default(),
+        Options {
+            cas_percent: 40,
+            writes_per_key: 5,
+            ..Options::default()
+        },
+        Options {
+            active_keys: 1,
+            active_sets: 1,
+            adds_per_set: 3,
+            ..Options::default()
+        },
+        Options {
+            read_percent: 95,
+            read_set_percent: 80,
+            ..Options::default()
+        },
+    ];
+    for about in WORKLOADS {
+        for options in &options {
+            for seed in 0..5 {
+                let (_, report) = run(about.name, options, &mut Store::default(), seed);
+                assert_eq!(
+                    report.verdict,
+                    Verdict::Held,
+                    "{} {seed} {report:#?}",
+                    about.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn dropped_elements_are_counted_and_named_exactly() {
+    for seed in 0..20 {
+        let mut store = Store {
+            drops_one_in: 40,
+            ..Store::default()
+        };
+        let (_, report) = run("set", &Options::default(), &mut store, seed);
+        let loss = part(&report, "loss");
+        assert_eq!(loss.verdict, Verdict::Violated);
+        let ids = loss.figures["lost_ids"].as_list().expect("a list");
+        let named: BTreeSet<Value> = ids
+            .iter()
+            .map(|pair| pair.as_list().expect("a pair")[1].clone())
+            .collect();
+        assert_eq!(named, store.dropped, "seed {seed}");
+        let count = i64::try_from(store.dropped.len()).expect("few");
+        assert_eq!(loss.number("lost"), Some(count));
+        assert_eq!(part(&report, "linearizable").verdict, Verdict::Violated);
+    }
+}
+
+#[test]
+fn a_store_that_forgets_its_last_writes_is_caught() {
+    let mut store = Store::default();
+    let workload = find("register")
+        .expect("it is in the table")
+        .build(&Options::default());
+    let mut acknowledged = BTreeSet::new();
+    let mut kept = BTreeMap::new();
+    let mut count = 0;
+    // One client, so that nothing is concurrent; the store falls back to its state after a
+    // thousand operations.
+    let mut load = limit(1_500, workload.generator);
+    let mut ops = simulate::simulate(&mut load, 1, 9, |_, asked, rng| {
+        let (kind, value) = store.perform(asked, rng);
+        count += 1;
+        if count <= 1_000 {
+            kept.clone_from(&store.registers);
+        } else if asked.f == "write" {
+            acknowledged.insert(asked.value.clone());
+        }
+        simulate::Answer {
+            kind,
+            value,
+            latency: 1,
+        }
+    });
+    let (index, time) = (ops.len(), ops.last().expect("some").time + 1);
+    let keys = finals::keys(&ops);
+    for (step, key) in keys.registers.iter().enumerate() {
+        for (kind, value) in [
+            (Kind::Invoke, Value::Nil),
+            (Kind::Ok, kept.get(key).cloned().unwrap_or_default()),
+        ] {
+            ops.push(Op {
+                index: index + step * 2 + usize::from(kind == Kind::Ok),
+                time,
+                process: Process::Client(7),
+                kind,
+                f: F::new("final-read"),
+                key: Some(key.clone()),
+                value,
+                node: Some(Arc::from("n1")),
+                error: None,
+            });
+        }
+    }
+    let history = History::new(ops).expect("lawful");
+    let report = workload.checker.check(&history, &Budget::unlimited());
+    let loss = part(&report, "loss");
+    let ids = loss.figures["lost_ids"].as_list().expect("a list");
+    let named: BTreeSet<Value> = ids
+        .iter()
+        .map(|pair| pair.as_list().expect("a pair")[1].clone())
+        .collect();
+    assert!(!acknowledged.is_empty());
+    assert_eq!(named, acknowledged);
+}
+
+#[test]
+fn stale_reads_are_caught() {
+    let mut store = Store {
+        is_stale: true,
+        ..Store::default()
+    };
+    let (_, report) = run("register", &Options::default(), &mut store, 3);
+    assert_eq!(part(&report, "stale").verdict, Verdict::Violated);
+    assert_eq!(part(&report, "linearizable").verdict, Verdict::Violated);
+    assert_eq!(part(&report, "loss").verdict, Verdict::Held);
+}
+
+#[test]
+fn values_are_unique_and_keys_retire() {
+    for about in WORKLOADS {
+        let options = Options {
+            cas_percent: 30,
+            writes_per_key: 7,
+            ..Options::default()
+        };
+        let (ops, _) = run(about.name, &options, &mut Store::default(), 1);
+        let mut values = BTreeSet::new();
+        let mut writes: BTreeMap<Value, usize> = BTreeMap::new();
+        for op in ops.iter().filter(|op| op.kind == Kind::Invoke) {
+            let value = match op.f.as_str() {
+                "write" | "add" => op.value.clone(),
+                "cas" => op.value.as_list().expect("a pair")[1].clone(),
+                _ => continue,
+            };
+            assert!(values.insert(value), "{}: a value stands twice", about.name);
+            *writes.entry(op.key.clone().expect("a key")).or_default() += 1;
+        }
+        let most = |letter| {
+            let of = writes
+                .iter()
+                .filter(|(key, _)| key.to_string().contains(letter));
+            of.map(|(_, count)| *count).max().unwrap_or(0)
+        };
+        assert!(
+            most('r') <= 7 && most('s') <= 300,
+            "{}: {writes:?}",
+            about.name
+        );
+        let known: BTreeSet<&str> = about.operations.iter().copied().collect();
+        let client = |op: &&Op| !op.f.as_str().starts_with("final");
+        assert!(
+            ops.iter()
+                .filter(client)
+                .all(|op| known.contains(op.f.as_str()))
+        );
+    }
+}
+
+#[test]
+fn every_object_is_finally_read_on_every_node_and_again_if_unanswered() {
+    let keys = Keys {
+        registers: vec!["r1".into(), "r2".into()],
+        sets: vec!["s1".into()],
+    };
+    let reads = finals::final_ops(&keys, &nodes());
+    assert_eq!(reads.len(), 9);
+    // The second half is not answered.
+    let mut asked = phases(vec![Box::new(list(reads.clone()))]);
+    let mut count = 0;
+    let ops = simulate::simulate(&mut asked, 2, 1, |_, asked, _| {
+        count += 1;
+        let kind = if count > 4 { Kind::Fail } else { Kind::Ok };
+        simulate::Answer {
+            kind,
+            value: asked.value.clone(),
+            latency: 5,
+        }
+    });
+    assert_eq!(finals::unanswered(&ops, &reads), reads[4..]);
+    assert_eq!(
+        finals::keys(&ops),
+        Keys::default(),
+        "reading touches nothing"
+    );
+}
