@@ -143,10 +143,7 @@ fn answer_forever(lab: &Lab, listener: &UnixListener) -> u8 {
     loop {
         let answered = listener.accept().and_then(|(mut stream, _)| {
             // Inside, the lab's owner and the machine's root are root; others are not.
-            if rustix::net::sockopt::socket_peercred(&stream)?
-                .uid
-                .is_root()
-            {
+            if sys::peer(&stream)?.uid == 0 {
                 stream.write_all(text.as_bytes())?;
             }
             Ok(())
@@ -162,16 +159,19 @@ pub(super) fn find(name: &str) -> Result<Running, LabError> {
     let failed = |error: io::Error| LabError::step("ask the running lab", error);
     let none = |_| LabError::step("find a running lab", "start one with: schism lab up");
     let mut stream = UnixStream::connect_addr(&address(name)?).map_err(none)?;
-    let peer = rustix::net::sockopt::socket_peercred(&stream).map_err(|e| failed(e.into()))?;
-    if peer.uid != rustix::process::getuid() {
+    let peer = sys::peer(&stream).map_err(failed)?;
+    let (Some(outer), true) = (
+        Pid::from_raw(peer.pid),
+        peer.uid == rustix::process::getuid().as_raw(),
+    ) else {
         return Err(LabError::step(
             "ask the running lab",
             "another user has taken its name",
         ));
-    }
+    };
     // First the handle, then the answer: whoever answers has not died in between, so the handle
     // is not that of a stranger with the same number.
-    let outer_fd = rustix::process::pidfd_open(peer.pid, PidfdFlags::empty())
+    let outer_fd = rustix::process::pidfd_open(outer, PidfdFlags::empty())
         .map_err(|error| failed(error.into()))?;
     let mut text = String::new();
     stream
@@ -182,7 +182,7 @@ pub(super) fn find(name: &str) -> Result<Running, LabError> {
         .map_err(|error| LabError::step("understand the running lab", error))?;
     Ok(Running {
         card,
-        outer: peer.pid,
+        outer,
         outer_fd,
     })
 }
@@ -206,8 +206,7 @@ impl Running {
     /// Ends it; returns when nothing is left.
     pub(super) fn end(&self) -> Result<(), LabError> {
         let failed = |error: rustix::io::Errno| LabError::step("end the lab", error);
-        let keeper = self.keeper()?;
-        let keeper_fd = rustix::process::pidfd_open(keeper, PidfdFlags::empty()).map_err(failed)?;
+        let keeper_fd = self.keeper_fd()?;
         for signal in [Signal::TERM, Signal::KILL] {
             match rustix::process::pidfd_send_signal(&self.outer_fd, signal) {
                 Ok(()) | Err(rustix::io::Errno::SRCH) => {}
@@ -226,19 +225,20 @@ impl Running {
     /// Moves this process inside, but for its process id: enough to reach the nodes. It must
     /// have one thread.
     pub(super) fn visit(&self) -> Result<(), LabError> {
-        // Entering a mount namespace leads to its root.
-        let directory = std::env::current_dir();
-        self.join()?;
-        directory
-            .and_then(std::env::set_current_dir)
-            .map_err(|error| LabError::step("go on in the same directory inside the lab", error))
+        let keeper = self.keeper_fd()?;
+        self.join_user(&keeper)?;
+        join(&keeper, SURROUNDINGS)
     }
 
     /// Runs `act` in a process inside, which it should turn into another program; waits for its
     /// end and returns its code.
     pub(super) fn within(&self, act: impl FnOnce() -> LabError) -> Result<u8, LabError> {
         let failed = |error: io::Error| LabError::step("enter the running lab", error);
-        self.visit()?;
+        let keeper = self.keeper_fd()?;
+        self.join_user(&keeper)?;
+        // Holds for children only, and comes before the lab's `/proc` replaces the one in which
+        // this process can see itself.
+        join(&keeper, ThreadNameSpaceType::PROCESS_ID)?;
         let mask = sys::block_signals().map_err(failed)?;
         match sys::fork().map_err(failed)? {
             Fork::Parent(child) => {
@@ -251,30 +251,29 @@ impl Running {
                 mask.restore();
                 rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
                     .map_err(|error| failed(error.into()))?;
+                join(&keeper, SURROUNDINGS)?;
                 Err(act())
             }
         }
     }
 
-    fn join(&self) -> Result<(), LabError> {
-        let failed = |error: io::Error| LabError::step("enter the running lab", error);
-        let keeper = self.keeper()?;
-        let user = |process: &str| fs::read_link(format!("/proc/{process}/ns/user"));
-        let mut which = ThreadNameSpaceType::MOUNT
-            | ThreadNameSpaceType::PROCESS_ID
-            | ThreadNameSpaceType::NETWORK
-            | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
-            | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION;
-        // The kernel refuses to enter the user namespace that one is in.
-        let theirs = user(&keeper.as_raw_nonzero().to_string()).map_err(failed)?;
-        which.set(
-            ThreadNameSpaceType::USER,
-            theirs != user("self").map_err(failed)?,
-        );
-        let keeper_fd = rustix::process::pidfd_open(keeper, PidfdFlags::empty())
-            .map_err(|error| failed(error.into()))?;
-        rustix::thread::move_into_thread_name_spaces(keeper_fd.as_fd(), which)
-            .map_err(|error| failed(error.into()))
+    /// The kernel refuses to enter the user namespace that one is in.
+    fn join_user(&self, keeper: &rustix::fd::OwnedFd) -> Result<(), LabError> {
+        let user = |process: &str| {
+            fs::read_link(format!("/proc/{process}/ns/user"))
+                .map_err(|error| LabError::step("enter the running lab", error))
+        };
+        let theirs = user(&self.keeper()?.as_raw_nonzero().to_string())?;
+        if theirs == user("self")? {
+            Ok(())
+        } else {
+            join(keeper, ThreadNameSpaceType::USER)
+        }
+    }
+
+    fn keeper_fd(&self) -> Result<rustix::fd::OwnedFd, LabError> {
+        rustix::process::pidfd_open(self.keeper()?, PidfdFlags::empty())
+            .map_err(|error| LabError::step("enter the running lab", error))
     }
 
     fn keeper(&self) -> Result<Pid, LabError> {
@@ -287,6 +286,21 @@ impl Running {
             .and_then(Pid::from_raw)
             .ok_or_else(|| LabError::step("look for the lab's processes", "it is just ending"))
     }
+}
+
+/// All that makes up the lab but users and processes.
+const SURROUNDINGS: ThreadNameSpaceType = ThreadNameSpaceType::MOUNT
+    .union(ThreadNameSpaceType::NETWORK)
+    .union(ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME)
+    .union(ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION);
+
+fn join(keeper: &rustix::fd::OwnedFd, which: ThreadNameSpaceType) -> Result<(), LabError> {
+    let failed = |error: io::Error| LabError::step("enter the running lab", error);
+    // Entering a mount namespace leads to its root.
+    let directory = std::env::current_dir().map_err(failed)?;
+    rustix::thread::move_into_thread_name_spaces(keeper.as_fd(), which)
+        .map_err(|error| failed(error.into()))?;
+    std::env::set_current_dir(directory).map_err(failed)
 }
 
 fn parent_of(pid: i32) -> Option<String> {

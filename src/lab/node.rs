@@ -176,6 +176,9 @@ fn make_places(blueprint: &Blueprint, node: usize) -> Result<(), LabError> {
     for (place, _) in KEPT {
         if Path::new(place).is_dir() {
             bind(&kept_name(&blueprint.data(node), place), Path::new(place))?;
+            // It came from under a mount that is read-only by now.
+            mount_remount(place, MountFlags::BIND | MountFlags::NODEV, c"")
+                .map_err(|e| LabError::step(format!("make {place} writable"), e))?;
         }
     }
     // The lab's own directory holds the login key.

@@ -8,6 +8,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use rustix::process::Pid;
@@ -199,6 +200,47 @@ pub(super) fn make_tree_read_only(path: &Path) -> io::Result<()> {
     };
     if result == 0 {
         Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Who is at the other end of a socket.
+pub(super) struct Peer {
+    /// Its process id; 0 for a process that cannot be seen from here.
+    pub(super) pid: i32,
+    /// Its user.
+    pub(super) uid: u32,
+}
+
+/// Who connected this socket, or made the one it is connected to. (`rustix` has this too, but
+/// takes no process id of 0.)
+pub(super) fn peer(socket: &UnixStream) -> io::Result<Peer> {
+    let mut found = libc::ucred {
+        pid: 0,
+        uid: u32::MAX,
+        gid: u32::MAX,
+    };
+    let mut size = libc::socklen_t::try_from(size_of::<libc::ucred>()).map_err(io::Error::other)?;
+    #[expect(
+        unsafe_code,
+        reason = "rustix's wrapper panics on a peer outside the pid namespace"
+    )]
+    // SAFETY: buffer and size outlive the call, and the size is the buffer's.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut found).cast(),
+            &raw mut size,
+        )
+    };
+    if result == 0 {
+        Ok(Peer {
+            pid: found.pid,
+            uid: found.uid,
+        })
     } else {
         Err(io::Error::last_os_error())
     }

@@ -54,6 +54,7 @@ impl Drop for Pass<'_> {
 }
 
 /// Why an attempt failed, and whether another may not.
+#[derive(Default)]
 struct Failure {
     cause: String,
     remedy: String,
@@ -136,9 +137,14 @@ fn attempt_once(
     gate: &Gate,
     deadline: Instant,
 ) -> Result<Connection, Failure> {
-    let mut refusal = None;
+    let mut refusal: Option<Failure> = None;
     for key_type in std::iter::once(endpoint.pinned_type()).chain(KEY_TYPES.map(Some)) {
-        let (socket, session) = shake_hands(endpoint, limits, gate, deadline, key_type)?;
+        let (socket, session) = match shake_hands(endpoint, limits, gate, deadline, key_type) {
+            Ok(both) => both,
+            // It has no key of that type.
+            Err(_) if refusal.is_some() => continue,
+            Err(failure) => return Err(failure),
+        };
         match host_key::check(&session, endpoint) {
             Answer::Trusted => {
                 log_in(&session, endpoint)?;
@@ -150,11 +156,10 @@ fn attempt_once(
                 remedy,
                 may_have_another,
             } => {
-                let failure = Failure::lasting(cause, remedy);
+                let failure = refusal.get_or_insert(Failure::lasting(cause, remedy));
                 if !may_have_another {
-                    return Err(failure);
+                    return Err(std::mem::take(failure));
                 }
-                refusal.get_or_insert(failure);
             }
         }
     }
