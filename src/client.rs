@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::history::Value;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use workloads::generator::Invocation;
 
 /// How an operation ended.
@@ -44,4 +46,16 @@ pub trait Connect: Send + Sync {
     /// A client for that process; `worker` counts the slots from zero and stays the same when
     /// a crashed process is replaced by a new one.
     fn open(&self, worker: usize, process: u32) -> Self::Client;
+}
+
+/// Which node a client asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Route {
+    /// Writes and reads go to the node that the client believes to lead.
+    Leader,
+    /// Writes go to the leader; each client reads at one node, always the same.
+    Pinned,
+    /// Writes go to the leader; each read goes to a node by chance.
+    Random,
 }

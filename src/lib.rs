@@ -1,8 +1,32 @@
 //! The control program: brings up hosts, deploys nodes, drives clients, breaks things, records
 //! and judges.
+//!
+//! One run, told from end to end: [`cli`] turns flags into a [`plan::Plan`]; [`lab`] brings up
+//! hosts unless the plan names some ([`inventory`]); [`connect`] opens a [`remote`] to each;
+//! [`run`] sets the system of [`systems`] up through [`cluster::Db`], lets the [`interpreter`]
+//! drive [`client`]s in [`worker`]s while the [`nemesis`] breaks things, heals, reads
+//! everything back, has the checkers judge, and leaves it all in the [`store`]'s directory and
+//! as words from [`report`].
 
+pub mod campaign;
+pub mod claim;
+pub mod cli;
 pub mod client;
+pub mod cluster;
+pub mod connect;
+pub mod demo;
 pub mod doctor;
+pub mod heal;
+pub mod interpreter;
 pub mod inventory;
 pub mod lab;
+pub mod nemesis;
+pub mod plan;
+pub mod progress;
 pub mod remote;
+pub mod report;
+pub mod run;
+pub mod store;
+pub mod suggest;
+pub mod systems;
+pub mod worker;

@@ -1,0 +1,30 @@
+# The two commands are `make demo` and `make test`; the rest is longer.
+.PHONY: demo test setup bench soak clean
+
+setup:
+	@scripts/setup
+
+# Installs what is missing, builds, and measures what three replication modes keep and lose.
+demo: setup
+	cargo build --release --workspace
+	target/release/schism demo
+
+# Everything that CI checks.
+test: setup
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo build --workspace
+	cargo test --workspace
+
+# Figures, side by side with a simple baseline where there is one.
+bench: setup
+	cargo bench --bench interpreter
+
+# The demo's claims about seeds: asynchronous replication must lose, synchronous must not.
+soak: setup
+	cargo build --release --workspace
+	target/release/schism demo --only async-leader-killed --seeds 1..20
+	target/release/schism demo --only sync-leader --seeds 1..20
+
+clean:
+	cargo clean

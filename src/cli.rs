@@ -1,0 +1,652 @@
+//! Flags, and nothing else: turns them into plans and hands those on.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::campaign::{self, CampaignVerdict};
+use crate::claim::Claim;
+use crate::inventory::Host;
+use crate::lab::{self, Entered, LabSpec};
+use crate::nemesis::schedule::FaultKind;
+use crate::plan::Plan;
+use crate::progress::Mode;
+use crate::report::table::{Charset, plain, render};
+use crate::report::terminal;
+use crate::report::verdict::{self, Recovery, RunVerdict, Status};
+use crate::run::{self, Surroundings};
+use crate::{connect, demo, doctor, heal, store, suggest};
+
+/// Bad arguments or a bad trial file.
+pub const USAGE: u8 = 64;
+/// A fault of our own.
+pub const INTERNAL: u8 = 70;
+/// The run was not valid.
+const NOT_VALID: u8 = 3;
+/// Ended by Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
+/// schism finds out what a replicated system really promises.
+#[derive(Debug, Parser)]
+#[command(name = "schism", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Signs and lines in ASCII only.
+    #[arg(long, global = true, env = "SCHISM_ASCII")]
+    ascii: bool,
+    /// Log more to standard error; twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Carry out trial files: deploy, load, break, heal, judge.
+    Run(RunArgs),
+    /// Measure what three replication modes keep and lose, on this machine.
+    Demo(DemoArgs),
+    /// Judge a recorded run or history again.
+    Check(CheckArgs),
+    /// Hosts on this machine.
+    Lab(lab::command::LabArgs),
+    /// Say what is missing, which faults that costs, and how to mend it.
+    Doctor(doctor::DoctorArgs),
+    /// Remove our firewall rules and resume stopped processes on all hosts.
+    Heal(HealArgs),
+    /// List what can be named in a trial file.
+    List(ListArgs),
+    /// Print a schema in JSON.
+    Schema(SchemaArgs),
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Where runs are recorded.
+    #[arg(long, default_value = "runs", env = "SCHISM_RUNS")]
+    runs: PathBuf,
+    /// The node program that is deployed; the one beside this program if left out.
+    #[arg(long, env = "SCHISM_NODE_BINARY")]
+    node_binary: Option<PathBuf>,
+    /// How progress is shown.
+    #[arg(long, default_value = "auto", env = "SCHISM_PROGRESS")]
+    progress: Mode,
+    /// What is printed on standard output.
+    #[arg(long, default_value = "human", env = "SCHISM_FORMAT")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Words and tables.
+    Human,
+    /// Exactly verdict.json.
+    Json,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Trial files.
+    #[arg(required = true)]
+    trials: Vec<PathBuf>,
+    /// The seed, instead of the trial's own.
+    #[arg(long, env = "SCHISM_SEED", conflicts_with = "seeds")]
+    seed: Option<u64>,
+    /// Every trial with each of these seeds, as 1..20.
+    #[arg(long, value_parser = seed_range)]
+    seeds: Option<SeedRange>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// The seed of every cell.
+    #[arg(
+        long,
+        default_value_t = 1,
+        env = "SCHISM_SEED",
+        conflicts_with = "seeds"
+    )]
+    seed: u64,
+    /// Every cell with each of these seeds, as 1..20.
+    #[arg(long, value_parser = seed_range)]
+    seeds: Option<SeedRange>,
+    /// Only the cells whose name contains this, such as async or leader-killed.
+    #[arg(long)]
+    only: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// A run's directory, or a history as JSON Lines, compressed or not.
+    #[arg(required = true)]
+    what: PathBuf,
+    /// What is printed on standard output.
+    #[arg(long, default_value = "human")]
+    format: Format,
+}
+
+#[derive(Debug, Args)]
+struct HealArgs {
+    /// The hosts; those of the running lab if left out.
+    #[arg(long)]
+    inventory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// What to list.
+    what: Listing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Listing {
+    /// Workloads, their operations and what they detect.
+    Workloads,
+    /// Faults and whom they can hit.
+    Faults,
+    /// Claims that are judged.
+    Claims,
+    /// Checkers, what they need and what they can name.
+    Checkers,
+    /// The nodes' errors, and which of them promise that nothing happened.
+    Errors,
+}
+
+#[derive(Debug, Args)]
+struct SchemaArgs {
+    /// Of what.
+    what: Schema,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Schema {
+    /// verdict.json of a run.
+    Verdict,
+    /// verdict.json of a campaign.
+    Campaign,
+    /// A trial file.
+    Trial,
+}
+
+#[derive(Clone, Debug)]
+struct SeedRange(std::ops::RangeInclusive<u64>);
+
+fn seed_range(text: &str) -> Result<SeedRange, String> {
+    let (first, last) = text
+        .split_once("..")
+        .ok_or("a range of seeds is written 1..20")?;
+    let number = |word: &str| {
+        word.trim_start_matches('=')
+            .parse::<u64>()
+            .map_err(|e| e.to_string())
+    };
+    let range = number(first)?..=number(last)?;
+    if range.is_empty() {
+        Err("the range of seeds is empty".into())
+    } else {
+        Ok(SeedRange(range))
+    }
+}
+
+/// A sentence for standard error, and the exit code.
+struct Refusal(u8, String);
+
+/// The whole command. Must be called while the process has one thread: the lab forks.
+///
+/// # Panics
+///
+/// A panic is a fault of ours; the caller turns it into [`INTERNAL`].
+#[must_use]
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            // Where standard error is closed there is nobody to tell.
+            return error.print().map_or(USAGE, |()| code);
+        }
+    };
+    log_to_stderr(cli.verbose);
+    let charset = if cli.ascii || !speaks_utf8() {
+        Charset::Ascii
+    } else {
+        Charset::Unicode
+    };
+    let done = match cli.command {
+        Command::Run(args) => run_trials(&args, charset),
+        Command::Demo(args) => run_demo(&args, charset),
+        Command::Check(args) => check(&args, charset),
+        Command::Lab(args) => lab::command::run(&args, &mut std::io::stdout())
+            .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}"))),
+        Command::Doctor(args) => doctor::run(&args, &mut std::io::stdout())
+            .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}"))),
+        Command::Heal(args) => heal_hosts(&args),
+        Command::List(args) => Ok(list(args.what, charset)),
+        Command::Schema(args) => Ok(schema(args.what)),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "schism", &mut std::io::stdout());
+            Ok(0)
+        }
+    };
+    done.unwrap_or_else(|Refusal(code, sentence)| {
+        complain(&sentence);
+        code
+    })
+}
+
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => "schism=warn",
+        1 => "schism=info",
+        _ => "schism=debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::new(level);
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .init();
+}
+
+/// The locale's own rule: the first of these that is set decides.
+fn speaks_utf8() -> bool {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+    locale.is_none_or(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
+
+fn run_trials(args: &RunArgs, charset: Charset) -> Result<u8, Refusal> {
+    let mut plans = Vec::new();
+    for trial in &args.trials {
+        let plan = Plan::load(trial).map_err(|error| Refusal(USAGE, error.to_string()))?;
+        plans.extend(with_seeds(plan, args.seed, args.seeds.as_ref()));
+    }
+    let name = if plans.len() == 1 {
+        plans[0].name.clone()
+    } else {
+        "campaign".into()
+    };
+    carry_out(&plans, &name, None, &args.common, charset)
+}
+
+fn with_seeds(plan: Plan, seed: Option<u64>, seeds: Option<&SeedRange>) -> Vec<Plan> {
+    match seeds {
+        Some(SeedRange(range)) => range
+            .clone()
+            .map(|seed| Plan {
+                seed,
+                ..plan.clone()
+            })
+            .collect(),
+        None => vec![Plan {
+            seed: seed.unwrap_or(plan.seed),
+            ..plan
+        }],
+    }
+}
+
+fn run_demo(args: &DemoArgs, charset: Charset) -> Result<u8, Refusal> {
+    let cells = demo::plans(args.seed);
+    let names: Vec<String> = cells.iter().map(|plan| plan.name.clone()).collect();
+    let wanted = |plan: &Plan| {
+        args.only
+            .as_ref()
+            .is_none_or(|word| plan.name.contains(word))
+    };
+    let plans: Vec<Plan> = cells
+        .into_iter()
+        .filter(wanted)
+        .flat_map(|plan| with_seeds(plan, None, args.seeds.as_ref()))
+        .collect();
+    if plans.is_empty() {
+        let word = args.only.as_deref().unwrap_or_default();
+        let sentence = suggest::unknown("cell", word, names.iter().map(String::as_str));
+        return Err(Refusal(USAGE, sentence));
+    }
+    let only = args
+        .only
+        .as_ref()
+        .map(|word| format!(" --only {word}"))
+        .unwrap_or_default();
+    let seeds = match &args.seeds {
+        Some(SeedRange(range)) => format!("--seeds {}..{}", range.start(), range.end()),
+        None => format!("--seed {}", args.seed),
+    };
+    let again = format!("schism demo {seeds}{only}");
+    carry_out(&plans, "demo", Some(again), &args.common, charset)
+}
+
+/// Enters the lab if a plan needs it, and runs the plans.
+fn carry_out(
+    plans: &[Plan],
+    name: &str,
+    again: Option<String>,
+    common: &Common,
+    charset: Charset,
+) -> Result<u8, Refusal> {
+    let needed = plans
+        .iter()
+        .filter(|plan| plan.uses_lab())
+        .map(Plan::node_count)
+        .max();
+    let lab = match needed {
+        None => None,
+        Some(nodes) => {
+            let spec = LabSpec {
+                nodes,
+                ..LabSpec::default()
+            };
+            match lab::enter(&spec)
+                .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}")))?
+            {
+                Entered::Outside(code) => return Ok(code),
+                Entered::Inside(lab) => Some(lab),
+            }
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Refusal(INTERNAL, format!("cannot start the runtime: {error}")))?;
+    let hosts = lab.as_ref().map_or(&[][..], |lab| lab.hosts());
+    runtime.block_on(carry_out_on(plans, hosts, name, again, common, charset))
+}
+
+async fn carry_out_on(
+    plans: &[Plan],
+    lab_hosts: &[Host],
+    name: &str,
+    again: Option<String>,
+    common: &Common,
+    charset: Charset,
+) -> Result<u8, Refusal> {
+    let not_valid = |error: store::StoreError| Refusal(NOT_VALID, format!("failed to {error}"));
+    let directory = store::new_run(&common.runs, name).map_err(not_valid)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    tokio::spawn(stop_on_signal(Arc::clone(&stop)));
+    let surroundings = Surroundings {
+        node_binary: common.node_binary.clone().unwrap_or_else(beside_us),
+        progress: common.progress,
+        stop: Arc::clone(&stop),
+    };
+    let mut done = 0;
+    let told = |verdict: &RunVerdict| {
+        done += 1;
+        if plans.len() > 1 && common.format == Format::Human {
+            let state = if verdict.as_expected() {
+                ""
+            } else {
+                "   NOT AS EXPECTED"
+            };
+            let words = plain(verdict.status.words(), charset);
+            complain(&format!(
+                "[{done}/{}] {} seed {}: {words}{state}",
+                plans.len(),
+                verdict.name,
+                verdict.seed
+            ));
+        }
+    };
+    let verdict = campaign::run(plans, lab_hosts, &directory, &surroundings, told)
+        .await
+        .map_err(|error| Refusal(NOT_VALID, error.to_string()))?;
+    print_outcome(
+        &verdict,
+        &directory,
+        again.as_deref(),
+        common.format,
+        charset,
+    );
+    let interrupted = stop.load(Ordering::Relaxed);
+    Ok(if interrupted {
+        INTERRUPTED
+    } else {
+        verdict.exit_code
+    })
+}
+
+fn beside_us() -> PathBuf {
+    let us = std::env::current_exe().unwrap_or_default();
+    us.parent().unwrap_or(Path::new(".")).join("schism-node")
+}
+
+/// The first signal ends the load; a second one ends the program, and with it the lab.
+async fn stop_on_signal(stop: Arc<AtomicBool>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut int), Ok(mut term)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        tracing::warn!("cannot listen for signals: Ctrl-C will end the run at once");
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = int.recv() => {}
+            _ = term.recv() => {}
+        }
+        if stop.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        complain(
+            "stopping: faults are healed and what was recorded is judged; again to end at once",
+        );
+    }
+}
+
+fn print_outcome(
+    verdict: &CampaignVerdict,
+    directory: &Path,
+    again: Option<&str>,
+    format: Format,
+    charset: Charset,
+) {
+    let place = directory.display().to_string();
+    match (format, &verdict.runs[..]) {
+        (Format::Json, [one]) => say(&json(one)),
+        (Format::Json, _) => say(&json(verdict)),
+        (Format::Human, [one]) if again.is_none() => {
+            say(terminal::run(one, &place, charset).trim_end())
+        }
+        (Format::Human, _) => {
+            let table = terminal::campaign(&verdict.runs, charset);
+            let unexpected = verdict.runs.iter().filter(|run| !run.as_expected()).count();
+            let summary = format!(
+                "{} runs, {} as expected{}",
+                verdict.runs.len(),
+                verdict.runs.len() - unexpected,
+                if unexpected == 0 {
+                    String::new()
+                } else {
+                    format!(", {unexpected} not")
+                }
+            );
+            let mut text = format!(
+                "{table}\n\n  {summary}   exit {}\n  run    {place}",
+                verdict.exit_code
+            );
+            if let Some(again) = again {
+                text += &format!("\n  again  {again}");
+            }
+            let text = plain(&text, charset);
+            if let Err(error) = store::write_file(&directory.join("summary.txt"), text.as_bytes()) {
+                tracing::warn!("failed to {error}");
+            }
+            say(&text);
+        }
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).expect("verdicts have a form in JSON")
+}
+
+fn check(args: &CheckArgs, charset: Charset) -> Result<u8, Refusal> {
+    let refuse = |sentence: String| Refusal(NOT_VALID, sentence);
+    let (plan, file) = recorded(&args.what)?;
+    let read = store::read_history(&file).map_err(|error| refuse(format!("failed to {error}")))?;
+    let count = read.ops.len();
+    let history = checkers::history::History::new(read.ops)
+        .map_err(|error| refuse(format!("{}: {error}", file.display())))?;
+    let mut verdict = if count == 0 {
+        let why = Some("the history is empty".to_owned());
+        RunVerdict::unjudged(&plan, &[], Status::NothingToCheck, why, Recovery::default())
+    } else {
+        run::judge_history(&plan, &history, Recovery::default())
+    };
+    if read.truncated {
+        verdict.why = Some(format!(
+            "{} is cut off: this judges the {count} entries that can be read",
+            file.display()
+        ));
+    }
+    verdict.reproduce = vec![format!("schism check {}", args.what.display())];
+    match args.format {
+        Format::Json => say(&json(&verdict)),
+        Format::Human => {
+            say(terminal::run(&verdict, &args.what.display().to_string(), charset).trim_end());
+        }
+    }
+    Ok(verdict.exit_code)
+}
+
+/// The plan and the history of a recorded run; a history on its own is judged by all checkers.
+fn recorded(what: &Path) -> Result<(Plan, PathBuf), Refusal> {
+    if what.is_dir() {
+        let plan = what.join(store::PLAN);
+        if !plan.exists() {
+            return Err(Refusal(USAGE, not_a_run(what)));
+        }
+        let plan = Plan::load(&plan).map_err(|error| Refusal(NOT_VALID, error.to_string()))?;
+        return Ok((plan, what.join(store::HISTORY)));
+    }
+    let plan = Plan::parse("name = \"history\"\n", what).expect("this plan is right");
+    Ok((plan, what.to_owned()))
+}
+
+fn not_a_run(what: &Path) -> String {
+    let campaign = what.join(store::VERDICT).exists();
+    let hint = if campaign {
+        "it is a campaign; name one of the runs in it"
+    } else {
+        "name a run's directory or a history file"
+    };
+    format!("{} holds no {}: {hint}", what.display(), store::PLAN)
+}
+
+fn heal_hosts(args: &HealArgs) -> Result<u8, Refusal> {
+    let hosts = match &args.inventory {
+        Some(file) => crate::inventory::load(file)
+            .map_err(|error| Refusal(USAGE, format!("{}: {error}", file.display())))?,
+        None => lab::command::running_hosts().map_err(|error| {
+            Refusal(
+                USAGE,
+                format!("failed to {error}; or name the hosts with --inventory"),
+            )
+        })?,
+    };
+    let nodes = connect::nodes(&hosts).map_err(|sentence| Refusal(USAGE, sentence))?;
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Refusal(INTERNAL, format!("cannot start the runtime: {error}")))?;
+    runtime
+        .block_on(heal::heal(&nodes))
+        .map_err(|sentence| Refusal(NOT_VALID, sentence))?;
+    say(&format!("{} hosts healed", hosts.len()));
+    Ok(0)
+}
+
+fn list(what: Listing, charset: Charset) -> u8 {
+    let own = |words: &[&str]| {
+        words
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let table = match what {
+        Listing::Workloads => {
+            let rows: Vec<_> = workloads::WORKLOADS
+                .iter()
+                .map(|workload| {
+                    own(&[
+                        workload.name,
+                        &workload.operations.join(", "),
+                        workload.detects,
+                    ])
+                })
+                .collect();
+            render(&["workload", "operations", "detects"], &rows, charset)
+        }
+        Listing::Faults => {
+            let rows = [FaultKind::Partition, FaultKind::Kill, FaultKind::Pause].map(|kind| {
+                let targets = match kind {
+                    FaultKind::Partition => "leader, follower, random, halves, one-way",
+                    FaultKind::Kill | FaultKind::Pause => "leader, follower, random, all",
+                };
+                own(&[kind.as_str(), targets, kind.undone_by()])
+            });
+            render(&["fault", "targets", "undone by"], &rows, charset)
+        }
+        Listing::Claims => {
+            let rows = Claim::ALL.map(|claim| own(&[claim.as_str(), claim.meaning()]));
+            render(&["claim", "meaning"], &rows, charset)
+        }
+        Listing::Checkers => {
+            let rows: Vec<_> = checkers::CHECKERS
+                .iter()
+                .map(|c| own(&[c.name, c.claim, c.needs, &c.names.join(", "), c.cost]))
+                .collect();
+            render(
+                &["checker", "judges", "needs", "can name", "cost"],
+                &rows,
+                charset,
+            )
+        }
+        Listing::Errors => {
+            let rows: Vec<_> = crate::systems::leader_follower::definite_errors()
+                .map(|(code, definite)| {
+                    own(&[&format!("{code:?}"), if definite { "fail" } else { "info" }])
+                })
+                .collect();
+            render(&["error", "a write then is"], &rows, charset)
+        }
+    };
+    say(&table);
+    0
+}
+
+fn schema(what: Schema) -> u8 {
+    say(&match what {
+        Schema::Verdict => verdict::schema(),
+        Schema::Campaign => campaign::schema(),
+        Schema::Trial => crate::plan::schema(),
+    });
+    0
+}
+
+#[expect(clippy::print_stdout, reason = "results go to standard output")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "progress and complaints go to standard error"
+)]
+fn complain(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,136 @@
+//! The hosts of a run, and what a system may be able to do on them.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use checkers::history::Value;
+
+use crate::remote::{Remote, RemoteError};
+
+/// One host.
+pub struct Node {
+    /// Its name, as reports say it.
+    pub name: Arc<str>,
+    /// Where the other nodes and the clients reach it.
+    pub address: IpAddr,
+    /// The port of its SSH server, which probes of the network connect to.
+    pub ssh_port: u16,
+    /// How the control process reaches it.
+    pub remote: Arc<dyn Remote>,
+}
+
+/// All hosts, and the system on them.
+pub struct Cluster {
+    /// The hosts, in the order of the plan.
+    pub nodes: Vec<Node>,
+    /// How the system is installed and steered.
+    pub db: Arc<dyn Db>,
+}
+
+impl Cluster {
+    /// The names of some nodes, as a history says them.
+    #[must_use]
+    pub fn names(&self, positions: impl IntoIterator<Item = usize>) -> Value {
+        Value::List(
+            positions
+                .into_iter()
+                .map(|p| Value::str(&self.nodes[p].name))
+                .collect(),
+        )
+    }
+}
+
+/// Why a system did not do what it was asked. Continues "failed to …".
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// The host did not do it.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The system is there, but not as it should be.
+    #[error("{doing} on {node}: {cause}")]
+    System {
+        /// What was tried.
+        doing: String,
+        /// On which node; several are named together.
+        node: String,
+        /// What was seen instead, and what to try.
+        cause: String,
+    },
+    /// A file of ours is missing or wrong.
+    #[error("use {path}: {cause}")]
+    Artefact {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        cause: String,
+    },
+}
+
+/// A boxed future, so that [`Db`] can be a trait object.
+pub type Job<'a, T> = Pin<Box<dyn Future<Output = Result<T, DbError>> + Send + 'a>>;
+
+/// How a system is installed, started, watched and removed. What a system cannot do it does
+/// not offer, and the faults that need it are refused.
+pub trait Db: Send + Sync {
+    /// Removes what an earlier run left, installs, configures and starts the system on one
+    /// node.
+    fn setup<'a>(&'a self, node: &'a Node, all: &'a [Node]) -> Job<'a, ()>;
+
+    /// Waits until the cluster is formed, and checks that it is empty.
+    fn await_ready<'a>(&'a self, nodes: &'a [Node], limit: Duration) -> Job<'a, ()>;
+
+    /// Waits, after all faults are healed, until the nodes are equal again; tells whether they
+    /// came to be within the limit, and what each said last.
+    fn await_equal<'a>(&'a self, nodes: &'a [Node], limit: Duration) -> Job<'a, Equal>;
+
+    /// Stops the system on one node and removes its data.
+    fn teardown<'a>(&'a self, node: &'a Node) -> Job<'a, ()>;
+
+    /// The files on a node that tell what happened, for the run's directory.
+    fn log_files(&self, node: &Node) -> Vec<String>;
+
+    /// Killing, starting, pausing and resuming, where the system can.
+    fn processes(&self) -> Option<&dyn Processes> {
+        None
+    }
+
+    /// Leaders and promotion, where the system has them.
+    fn leaders(&self) -> Option<&dyn Leaders> {
+        None
+    }
+}
+
+/// Whether the nodes came to agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Equal {
+    /// Whether they did, within the limit.
+    pub reached: bool,
+    /// What each node said last, for the report.
+    pub states: Vec<(String, Value)>,
+}
+
+/// What can be done to a system's process on a node. Each proves itself before it answers, and
+/// the answer is the proof, in words.
+pub trait Processes: Send + Sync {
+    /// Kills it with SIGKILL.
+    fn kill<'a>(&'a self, node: &'a Node) -> Job<'a, String>;
+    /// Starts it again and waits until it answers.
+    fn start<'a>(&'a self, node: &'a Node) -> Job<'a, String>;
+    /// Stops its clockwork with SIGSTOP.
+    fn pause<'a>(&'a self, node: &'a Node) -> Job<'a, String>;
+    /// Lets it go on with SIGCONT.
+    fn resume<'a>(&'a self, node: &'a Node) -> Job<'a, String>;
+}
+
+/// What can be found out about leadership, and done about it.
+pub trait Leaders: Send + Sync {
+    /// The node that leads with the highest epoch, by position, among those that answer.
+    fn leader<'a>(&'a self, nodes: &'a [Node]) -> Job<'a, Option<usize>>;
+
+    /// Makes one of the `reachable` nodes lead, as an operator on their side of the network
+    /// would; the answer tells who, and the log positions that were the reason.
+    fn promote<'a>(&'a self, nodes: &'a [Node], reachable: &'a [usize]) -> Job<'a, Value>;
+}

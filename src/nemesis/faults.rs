@@ -1,0 +1,247 @@
+//! The nemesis that breaks real hosts.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use checkers::history::Value;
+use rand_chacha::ChaCha8Rng;
+use workloads::generator::Invocation;
+
+use super::partition::Grudge;
+use super::target::{self, Target};
+use super::{Nemesis, NemesisError, net};
+use crate::cluster::{Cluster, DbError, Leaders, Processes};
+use crate::remote::on_all;
+
+/// Breaks the hosts of a cluster, remembers what is broken, and mends it.
+pub struct Faults {
+    cluster: Arc<Cluster>,
+    rng: ChaCha8Rng,
+    grudge: Option<Grudge>,
+    /// The side of a partition on which the operator sits.
+    near: Vec<usize>,
+    killed: BTreeSet<usize>,
+    paused: BTreeSet<usize>,
+}
+
+/// What is done to the process on a node.
+#[derive(Clone, Copy)]
+enum Blow {
+    Kill,
+    Start,
+    Pause,
+    Resume,
+}
+
+impl Blow {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Start => "start",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+        }
+    }
+}
+
+impl Faults {
+    /// Nothing is broken yet; `rng` chooses among targets.
+    #[must_use]
+    pub fn new(cluster: Arc<Cluster>, rng: ChaCha8Rng) -> Self {
+        let near = (0..cluster.nodes.len()).collect();
+        let (killed, paused) = (BTreeSet::new(), BTreeSet::new());
+        Self {
+            cluster,
+            rng,
+            grudge: None,
+            near,
+            killed,
+            paused,
+        }
+    }
+
+    /// Mends everything that may be broken, whether or not it is known to be, and proves it.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that could not be mended; the others were tried all the same.
+    pub async fn recover(&mut self) -> Result<Value, NemesisError> {
+        let healed = self.heal().await;
+        let resumed = self.undo(Blow::Resume).await;
+        let started = self.undo(Blow::Start).await;
+        let parts = [
+            ("network", healed?),
+            ("resumed", resumed?),
+            ("started", started?),
+        ];
+        Ok(Value::map(parts))
+    }
+
+    fn processes(&self, fault: &str) -> Result<&dyn Processes, NemesisError> {
+        self.cluster
+            .db
+            .processes()
+            .ok_or_else(|| unable(fault, "processes that can be killed"))
+    }
+
+    fn leaders(&self, fault: &str) -> Result<&dyn Leaders, NemesisError> {
+        self.cluster
+            .db
+            .leaders()
+            .ok_or_else(|| unable(fault, "a leader"))
+    }
+
+    async fn leader(&self, fault: &str) -> Result<Option<usize>, NemesisError> {
+        let found = self.leaders(fault)?.leader(&self.cluster.nodes).await;
+        found.map_err(|error| host(fault, &error))
+    }
+
+    async fn choose(&mut self, order: &Invocation) -> Result<(Target, Vec<usize>), NemesisError> {
+        let fault = order.f.as_str();
+        let word = order
+            .value
+            .get("target")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let target = Target::parse(word)
+            .ok_or_else(|| no_target(fault, &format!("no target is called {word:?}")))?;
+        let needs_leader = matches!(target, Target::Leader | Target::Follower | Target::OneWay);
+        let leader = if needs_leader {
+            self.leader(fault).await?
+        } else {
+            None
+        };
+        let nodes = self.cluster.nodes.len();
+        let chosen = target::pick(target, nodes, leader, &mut self.rng)
+            .ok_or_else(|| no_target(fault, "no node says that it leads"))?;
+        Ok((target, chosen))
+    }
+
+    async fn partition(&mut self, order: &Invocation) -> Result<Value, NemesisError> {
+        let (target, chosen) = self.choose(order).await?;
+        let nodes = self.cluster.nodes.len();
+        let grudge = match target {
+            Target::OneWay => Grudge::deafen(nodes, chosen[0]),
+            Target::Leader | Target::Follower | Target::Random | Target::All | Target::Halves => {
+                Grudge::split(nodes, &chosen)
+            }
+        };
+        self.near = (0..nodes).filter(|node| !chosen.contains(node)).collect();
+        self.grudge = Some(grudge.clone());
+        let proof = net::cut(&self.cluster, &grudge).await?;
+        let groups = Value::List(vec![
+            self.cluster.names(chosen),
+            self.cluster.names(self.near.clone()),
+        ]);
+        Ok(Value::map([
+            ("target", Value::str(target.as_str())),
+            ("groups", groups),
+            ("one-way", Value::Bool(target == Target::OneWay)),
+            ("proven", Value::Bool(true)),
+            ("proof", Value::str(&proof)),
+        ]))
+    }
+
+    async fn heal(&mut self) -> Result<Value, NemesisError> {
+        let proof = net::heal(&self.cluster).await?;
+        self.grudge = None;
+        self.near = (0..self.cluster.nodes.len()).collect();
+        Ok(Value::map([
+            ("proven", Value::Bool(true)),
+            ("proof", Value::str(&proof)),
+        ]))
+    }
+
+    async fn strike(&mut self, blow: Blow, order: &Invocation) -> Result<Value, NemesisError> {
+        let (_, chosen) = self.choose(order).await?;
+        // Remembered before it is done: a blow that fails half-way must be mended too.
+        match blow {
+            Blow::Kill => self.killed.extend(&chosen),
+            Blow::Pause => self.paused.extend(&chosen),
+            Blow::Start | Blow::Resume => unreachable!("these undo; they do not strike"),
+        }
+        self.deal(blow, chosen).await
+    }
+
+    async fn undo(&mut self, blow: Blow) -> Result<Value, NemesisError> {
+        let chosen: Vec<usize> = match blow {
+            Blow::Start => self.killed.iter().copied().collect(),
+            Blow::Resume => self.paused.iter().copied().collect(),
+            Blow::Kill | Blow::Pause => unreachable!("these strike; they do not undo"),
+        };
+        let done = self.deal(blow, chosen).await?;
+        match blow {
+            Blow::Start => self.killed.clear(),
+            Blow::Resume => self.paused.clear(),
+            Blow::Kill | Blow::Pause => {}
+        }
+        Ok(done)
+    }
+
+    async fn deal(&self, blow: Blow, chosen: Vec<usize>) -> Result<Value, NemesisError> {
+        if chosen.is_empty() {
+            return Ok(Value::map([("nodes", Value::List(Vec::new()))]));
+        }
+        let processes = self.processes(blow.name())?;
+        let proofs = on_all(&chosen, async |position| {
+            let node = &self.cluster.nodes[*position];
+            let done = match blow {
+                Blow::Kill => processes.kill(node).await,
+                Blow::Start => processes.start(node).await,
+                Blow::Pause => processes.pause(node).await,
+                Blow::Resume => processes.resume(node).await,
+            };
+            done.map_err(|error| host(blow.name(), &error))
+        })
+        .await?;
+        Ok(Value::map([
+            ("nodes", self.cluster.names(chosen)),
+            ("proven", Value::Bool(true)),
+            ("proof", Value::str(&proofs.join("; "))),
+        ]))
+    }
+
+    /// The operator sits on the larger side of a partition and asks whom it can reach.
+    async fn promote(&self) -> Result<Value, NemesisError> {
+        let alive = |node: &&usize| !self.killed.contains(node) && !self.paused.contains(node);
+        let reachable: Vec<usize> = self.near.iter().filter(alive).copied().collect();
+        let promoted = self
+            .leaders("promote")?
+            .promote(&self.cluster.nodes, &reachable)
+            .await;
+        promoted.map_err(|error| host("promote", &error))
+    }
+}
+
+impl Nemesis for Faults {
+    async fn invoke(&mut self, order: &Invocation) -> Result<Value, NemesisError> {
+        match order.f.as_str() {
+            "partition" => self.partition(order).await,
+            "heal" => self.heal().await,
+            "kill" => self.strike(Blow::Kill, order).await,
+            "start" => self.undo(Blow::Start).await,
+            "pause" => self.strike(Blow::Pause, order).await,
+            "resume" => self.undo(Blow::Resume).await,
+            "promote" => self.promote().await,
+            other => Err(no_target(other, "no such fault is known")),
+        }
+    }
+}
+
+fn host(fault: &str, error: &DbError) -> NemesisError {
+    NemesisError::Host {
+        fault: fault.to_owned(),
+        cause: format!("failed to {error}"),
+    }
+}
+
+fn no_target(fault: &str, cause: &str) -> NemesisError {
+    NemesisError::NoTarget {
+        fault: fault.to_owned(),
+        cause: cause.to_owned(),
+    }
+}
+
+fn unable(fault: &str, what: &str) -> NemesisError {
+    no_target(fault, &format!("this system has no {what}"))
+}

@@ -1,0 +1,230 @@
+//! When things go wrong: a list of moments, and the generator that works through it.
+
+use std::time::Duration;
+
+use checkers::history::{F, Nanos, Op, Process, Value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use workloads::generator::{Context, Generator, Invocation, Next};
+
+use super::target::Target;
+
+/// Something that goes wrong for a while.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FaultPlan {
+    /// What happens.
+    pub kind: FaultKind,
+    /// To whom.
+    pub target: Target,
+    /// When, since the load began.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub at: Duration,
+    /// For how long.
+    #[serde(rename = "for", with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub lasts: Duration,
+    /// Again and again, this long after the last beginning.
+    #[serde(
+        default,
+        with = "humantime_serde",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub every: Option<Duration>,
+    /// The operator promotes a follower this long after the fault began.
+    #[serde(
+        default,
+        with = "humantime_serde",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub promote_after: Option<Duration>,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultKind {
+    /// Hosts no longer hear each other.
+    Partition,
+    /// The system's process is killed with SIGKILL, and started again.
+    Kill,
+    /// The system's process is stopped with SIGSTOP, and goes on.
+    Pause,
+}
+
+impl FaultKind {
+    /// The operation that begins it, as histories say it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Partition => "partition",
+            Self::Kill => "kill",
+            Self::Pause => "pause",
+        }
+    }
+
+    /// The operation that undoes it.
+    #[must_use]
+    pub fn undone_by(self) -> &'static str {
+        match self {
+            Self::Partition => "heal",
+            Self::Kill => "start",
+            Self::Pause => "resume",
+        }
+    }
+}
+
+impl FaultPlan {
+    /// Checks that it can happen.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, in words.
+    pub fn validate(&self) -> Result<(), String> {
+        let partition_only = matches!(self.target, Target::Halves | Target::OneWay);
+        if partition_only && self.kind != FaultKind::Partition {
+            let target = self.target.as_str();
+            return Err(format!(
+                "the target {target:?} is for partitions only; choose leader, follower, random or all"
+            ));
+        }
+        if self.kind == FaultKind::Partition && self.target == Target::All {
+            return Err("a partition cannot hit all nodes; choose halves, or one of them".into());
+        }
+        if self.lasts.is_zero() || self.every.is_some_and(|every| every <= self.lasts) {
+            return Err("a fault must last longer than 0s, and end before it comes again".into());
+        }
+        Ok(())
+    }
+}
+
+/// Something that the nemesis is to do at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Since the load began.
+    pub at: Duration,
+    /// What.
+    pub order: Invocation,
+}
+
+/// The moments of a plan's faults within `load`, by time. A fault that would begin after the
+/// load is left out; one that would outlast it is undone with the healing after the load.
+#[must_use]
+pub fn moments(faults: &[FaultPlan], load: Duration) -> Vec<Moment> {
+    let mut moments = Vec::new();
+    for fault in faults {
+        let mut at = fault.at;
+        while at < load {
+            moments.extend(
+                occurrence(fault, at)
+                    .into_iter()
+                    .filter(|moment| moment.at < load),
+            );
+            let Some(every) = fault.every else { break };
+            at += every;
+        }
+    }
+    moments.sort_by_key(|moment| moment.at);
+    moments
+}
+
+/// One occurrence: the fault, the operator's promotion where there is one, and the undoing.
+fn occurrence(fault: &FaultPlan, at: Duration) -> Vec<Moment> {
+    let order = |f: &'static str, value| Invocation::new(F::new(f), None, value);
+    let target = Value::map([("target", Value::str(fault.target.as_str()))]);
+    let (begin, end) = (fault.kind.as_str(), fault.kind.undone_by());
+    let mut moments = vec![Moment {
+        at,
+        order: order(begin, target),
+    }];
+    if let Some(wait) = fault.promote_after {
+        moments.push(Moment {
+            at: at + wait,
+            order: order("promote", Value::Nil),
+        });
+    }
+    moments.push(Moment {
+        at: at + fault.lasts,
+        order: order(end, Value::Nil),
+    });
+    moments
+}
+
+/// Works through moments, each as soon as its time has come and the one before is done.
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    origin: Nanos,
+    moments: std::collections::VecDeque<Moment>,
+}
+
+impl Timeline {
+    /// The moments count from `origin`.
+    #[must_use]
+    pub fn new(origin: Nanos, moments: Vec<Moment>) -> Self {
+        Self {
+            origin,
+            moments: moments.into(),
+        }
+    }
+}
+
+impl Generator for Timeline {
+    fn next(&mut self, ctx: &mut Context<'_>) -> Next {
+        let Some(first) = self.moments.front() else {
+            return Next::Done;
+        };
+        let due = self.origin + u64::try_from(first.at.as_nanos()).unwrap_or(u64::MAX);
+        if ctx.now < due || !ctx.free.contains(&Process::Nemesis) {
+            return Next::Wait { until: Some(due) };
+        }
+        let moment = self.moments.pop_front().expect("it was just looked at");
+        Next::Invoke(Process::Nemesis, moment.order)
+    }
+
+    fn update(&mut self, _: &Context<'_>, _: &Op) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(at: u64, lasts: u64) -> FaultPlan {
+        FaultPlan {
+            kind: FaultKind::Kill,
+            target: Target::Leader,
+            at: Duration::from_secs(at),
+            lasts: Duration::from_secs(lasts),
+            every: None,
+            promote_after: Some(Duration::from_millis(300)),
+        }
+    }
+
+    fn told(moments: &[Moment]) -> Vec<(u128, String)> {
+        moments
+            .iter()
+            .map(|m| (m.at.as_millis(), m.order.f.to_string()))
+            .collect()
+    }
+
+    #[test]
+    fn a_fault_is_followed_by_its_undoing() {
+        let moments = moments(&[fault(2, 1)], Duration::from_secs(5));
+        let expected = [(2000, "kill"), (2300, "promote"), (3000, "start")];
+        assert_eq!(told(&moments), expected.map(|(at, f)| (at, f.to_owned())));
+    }
+
+    #[test]
+    fn repeats_end_with_the_load() {
+        let repeated = FaultPlan {
+            every: Some(Duration::from_secs(2)),
+            ..fault(1, 1)
+        };
+        let moments = moments(&[repeated], Duration::from_secs(4));
+        assert_eq!(moments.iter().filter(|m| m.order.f == "kill").count(), 2);
+        // The second start would come with the end of the load and is left to the healing.
+        assert_eq!(moments.iter().filter(|m| m.order.f == "start").count(), 1);
+    }
+}

@@ -1,0 +1,390 @@
+//! All that one run needs, as a value: written as TOML, printed, saved, loaded again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use workloads::{Options, Workload};
+
+use crate::claim::{Claim, Expected};
+use crate::client::Route;
+use crate::inventory::Host;
+use crate::nemesis::schedule::FaultPlan;
+use crate::suggest;
+use crate::systems::leader_follower::Switches;
+
+/// A trial: what is tested, with which load and faults, and what is expected.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Plan {
+    /// Names the run's directory; letters, digits and `-`.
+    pub name: String,
+    /// Every random choice of the run comes from this number.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// What the rows of a campaign's table are called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Label>,
+    /// A file with hosts of your own, relative to the trial file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<PathBuf>,
+    /// The system under test.
+    #[serde(default)]
+    pub system: SystemName,
+    /// The switches of the leader–follower system.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Value")]
+    pub leader_follower: Switches,
+    /// Which operations, by how many clients, for how long.
+    #[serde(default)]
+    pub load: Load,
+    /// What goes wrong and when.
+    #[serde(default, rename = "fault", skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultPlan>,
+    /// What must come out; a run with expectations succeeds when all of them are met.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub expect: BTreeMap<Claim, Expected>,
+    /// The hosts of the embedded lab; without meaning where hosts are given.
+    #[serde(default)]
+    pub lab: LabPlan,
+    /// Hosts of your own, instead of the embedded lab.
+    #[serde(default, rename = "host", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<serde_json::Value>")]
+    pub hosts: Vec<Host>,
+}
+
+/// What a row of a campaign's table is called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Label {
+    /// The replication mode.
+    pub mode: String,
+    /// What goes wrong.
+    pub fault: String,
+}
+
+fn default_seed() -> u64 {
+    1
+}
+
+/// The systems that can be tested.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SystemName {
+    /// The reference node for leader–follower replication.
+    #[default]
+    LeaderFollower,
+}
+
+/// The embedded lab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LabPlan {
+    /// How many hosts.
+    #[serde(default = "default_nodes")]
+    pub nodes: u8,
+}
+
+fn default_nodes() -> u8 {
+    5
+}
+
+impl Default for LabPlan {
+    fn default() -> Self {
+        Self {
+            nodes: default_nodes(),
+        }
+    }
+}
+
+/// Which operations, by how many clients, for how long.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Load {
+    /// The workload's name; `schism list workloads` has them.
+    pub workload: String,
+    /// How many clients at once.
+    pub clients: u32,
+    /// For how long, before the final reads.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub time: Duration,
+    /// Open loop: operations a second over all clients, begun whether or not earlier ones have
+    /// ended, as long as a client is free. Without it each client asks again as soon as it is
+    /// answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
+    /// How long one operation may take.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+    /// Which node a client asks.
+    pub clients_ask: Route,
+    /// The share of reads among the operations, in percent.
+    pub read_percent: u8,
+    /// How many registers are in use at a time.
+    pub keys: usize,
+    /// A register is retired after so many writes, and a fresh one takes its place.
+    pub writes_per_key: u32,
+    /// How long the nodes get, after the faults are healed, to become equal.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
+    pub recovery: Duration,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self {
+            workload: "mixed".into(),
+            clients: 20,
+            time: Duration::from_secs(5),
+            rate: None,
+            timeout: Duration::from_millis(500),
+            clients_ask: Route::Leader,
+            read_percent: 50,
+            keys: 10,
+            writes_per_key: 50,
+            recovery: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A plan that cannot be carried out: what, where, how to mend it.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file is not a plan.
+    #[error("{path}, line {line}: {reason}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from one.
+        line: usize,
+        /// What is wrong, and what was probably meant.
+        reason: String,
+    },
+    /// The values do not go together.
+    #[error("{path}: {reason}")]
+    Meaning {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and how to mend it.
+        reason: String,
+    },
+}
+
+impl Plan {
+    /// Reads a trial file, and the inventory that it names.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`], which names the line and what was probably meant.
+    pub fn load(path: &Path) -> Result<Self, PlanError> {
+        let text = std::fs::read_to_string(path).map_err(|source| PlanError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut plan = Self::parse(&text, path)?;
+        if let Some(inventory) = plan.inventory.take() {
+            let file = path.parent().unwrap_or(Path::new(".")).join(inventory);
+            plan.hosts = crate::inventory::load(&file).map_err(|error| PlanError::Meaning {
+                path: file,
+                reason: error.to_string(),
+            })?;
+        }
+        Ok(plan)
+    }
+
+    /// Reads a plan from text; `path` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::load`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, PlanError> {
+        let plan: Self = toml::from_str(text).map_err(|error| PlanError::Syntax {
+            path: path.to_owned(),
+            line: line_of(text, error.span().map_or(0, |span| span.start)),
+            reason: suggest::with_suggestion(error.message()),
+        })?;
+        let meaning = |reason| PlanError::Meaning {
+            path: path.to_owned(),
+            reason,
+        };
+        plan.validate().map_err(meaning)?;
+        Ok(plan)
+    }
+
+    /// The plan as a trial file.
+    ///
+    /// # Panics
+    ///
+    /// Never: every plan has a form in TOML.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).expect("every plan has a form in TOML")
+    }
+
+    /// What the plan chooses of its workload.
+    ///
+    /// # Panics
+    ///
+    /// If the plan was not validated and names no workload that exists.
+    #[must_use]
+    pub fn workload(&self) -> Workload {
+        let options = Options {
+            read_percent: self.load.read_percent.into(),
+            active_keys: self.load.keys,
+            writes_per_key: self.load.writes_per_key,
+            ..Options::default()
+        };
+        let about = workloads::find(&self.load.workload);
+        about
+            .expect("a validated plan names a workload that exists")
+            .build(&options)
+    }
+
+    /// How many hosts the run uses.
+    #[must_use]
+    pub fn node_count(&self) -> usize {
+        if self.hosts.is_empty() {
+            usize::from(self.lab.nodes)
+        } else {
+            self.hosts.len()
+        }
+    }
+
+    /// Whether the run brings its own hosts.
+    #[must_use]
+    pub fn uses_lab(&self) -> bool {
+        self.hosts.is_empty()
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if self.name.is_empty() || !self.name.chars().all(plain) {
+            return Err(format!(
+                "the name {:?} must consist of letters, digits and `-`: it names a directory",
+                self.name
+            ));
+        }
+        if workloads::find(&self.load.workload).is_none() {
+            let names = workloads::WORKLOADS.iter().map(|workload| workload.name);
+            return Err(suggest::unknown("workload", &self.load.workload, names));
+        }
+        self.load.validate()?;
+        for fault in &self.faults {
+            fault.validate()?;
+        }
+        if self.node_count() < 2 {
+            return Err("replication takes at least two hosts; give more under [lab]".into());
+        }
+        self.leader_follower.validate(self.node_count())
+    }
+}
+
+impl Load {
+    fn validate(&self) -> Result<(), String> {
+        if self.clients == 0 {
+            return Err("load.clients is 0: at least one client must ask something".into());
+        }
+        if self.time.is_zero() || self.timeout.is_zero() {
+            return Err("load.time and load.timeout must be longer than 0s".into());
+        }
+        if self.read_percent > 100 {
+            return Err(format!(
+                "load.read-percent is {}: at most 100",
+                self.read_percent
+            ));
+        }
+        if self.keys == 0 || self.writes_per_key == 0 {
+            return Err("load.keys and load.writes-per-key must be at least 1".into());
+        }
+        if self.rate == Some(0) {
+            return Err("load.rate must be above 0 operations a second".into());
+        }
+        Ok(())
+    }
+}
+
+/// The schema of a trial file, in JSON.
+///
+/// # Panics
+///
+/// Never: the schema has a form in JSON.
+#[must_use]
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(Plan);
+    serde_json::to_string_pretty(&schema).expect("the schema has a form in JSON")
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes()
+        .iter()
+        .take(offset)
+        .filter(|byte| **byte == b'\n')
+        .count()
+        + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Plan, String> {
+        Plan::parse(text, Path::new("trial.toml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_plan_reads_back() {
+        let text = "name = \"x\"\nseed = 9\n[load]\ntime = \"3s\"\n[[fault]]\nkind = \"kill\"\n\
+                    target = \"leader\"\nat = \"1s\"\nfor = \"500ms\"\npromote-after = \"200ms\"\n\
+                    [expect]\nlinearizable = \"held\"\n";
+        let plan = parse(text).unwrap();
+        assert_eq!(
+            plan.faults[0].promote_after,
+            Some(Duration::from_millis(200))
+        );
+        assert_eq!(parse(&plan.to_toml()).unwrap(), plan);
+    }
+
+    #[test]
+    fn typos_are_named_with_line_and_suggestion() {
+        let error = parse("name = \"x\"\n[load]\nclinets = 3\n").unwrap_err();
+        assert!(
+            error.starts_with("trial.toml, line 3: unknown field `clinets`"),
+            "{error}"
+        );
+        assert!(error.ends_with("did you mean `clients`?"), "{error}");
+        let fault = "name = \"x\"\n[[fault]]\nkind = \"partitoin\"\ntarget = \"leader\"\n\
+                     at = \"1s\"\nfor = \"1s\"\n";
+        let error = parse(fault).unwrap_err();
+        assert!(
+            error.contains("line 3") && error.contains("did you mean `partition`?"),
+            "{error}"
+        );
+        let error = parse("name = \"x\"\n[load]\nworkload = \"mixd\"\n").unwrap_err();
+        assert!(error.contains("did you mean `mixed`?"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for (text, word) in [
+            ("name = \"../x\"", "letters"),
+            ("name = \"x\"\n[load]\nclients = 0", "at least one client"),
+            ("name = \"x\"\n[load]\nread-percent = 101", "at most 100"),
+            ("name = \"x\"\n[lab]\nnodes = 1", "at least two"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Verdicts as files and as text: everything here reads what a run left and writes words.
+
+pub mod dot;
+pub mod table;
+pub mod terminal;
+pub mod verdict;

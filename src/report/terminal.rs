@@ -1,0 +1,302 @@
+//! A verdict as text for a person at a terminal, or in a log.
+
+use checkers::Verdict;
+
+use super::table::{Charset, plain, render, thousands};
+use super::verdict::{ClaimVerdict, Finding, RunVerdict, Status};
+use crate::claim::{Claim, Expected};
+
+/// At most this many findings are told in full; the rest is in `verdict.json`.
+const TOLD_IN_FULL: usize = 1;
+
+/// The verdict on one run: headline, claims, the first finding, where to look, how to repeat.
+#[must_use]
+pub fn run(verdict: &RunVerdict, directory: &str, charset: Charset) -> String {
+    let mut text = headline(verdict) + "\n";
+    if let Some(why) = &verdict.why {
+        text += &format!("  why  {why}\n");
+    }
+    if verdict.claims.is_empty() {
+        text += &format!("  No claim was judged.  History and logs: {directory}\n");
+        return plain(&text, charset);
+    }
+    let rows: Vec<Vec<String>> = verdict
+        .claims
+        .iter()
+        .map(|claim| row(verdict, claim))
+        .collect();
+    let head = ["claim", "verdict", "checked", "first evidence"];
+    text += &format!("\n{}\n\n", render(&head, &rows, charset));
+    for finding in verdict.findings.iter().take(TOLD_IN_FULL) {
+        text += &story(finding);
+    }
+    text += &footer(verdict, directory);
+    plain(&text, charset)
+}
+
+fn headline(verdict: &RunVerdict) -> String {
+    let count = |wanted| {
+        verdict
+            .claims
+            .iter()
+            .filter(|c| c.verdict == wanted)
+            .count()
+    };
+    let (violated, held) = (count(Verdict::Violated), count(Verdict::Held));
+    let undecided = count(Verdict::Undecided);
+    let claims = match verdict.status {
+        Status::NotValid | Status::NothingToCheck => String::new(),
+        Status::Held | Status::Violated | Status::Undecided => {
+            let parts = [
+                (violated, "violated"),
+                (held, "held"),
+                (undecided, "undecided"),
+            ];
+            let parts = parts
+                .iter()
+                .filter(|(n, _)| *n > 0)
+                .map(|(n, w)| format!("{n} {w}"));
+            format!("  {}", parts.collect::<Vec<_>>().join(", "))
+        }
+    };
+    let ops: u64 = verdict
+        .coverage
+        .values()
+        .map(|o| o.ok + o.fail + o.info)
+        .sum();
+    format!(
+        "{}  {}, seed {}{claims}   {} operations   exit {}",
+        verdict.status.words(),
+        verdict.name,
+        verdict.seed,
+        thousands(i64::try_from(ops).unwrap_or(i64::MAX)),
+        verdict.exit_code
+    )
+}
+
+fn row(verdict: &RunVerdict, claim: &ClaimVerdict) -> Vec<String> {
+    let first = verdict
+        .findings
+        .iter()
+        .find(|finding| claim.findings.contains(&finding.id));
+    let evidence = match (first, &claim.why) {
+        (Some(finding), _) => {
+            let key = finding
+                .key
+                .as_deref()
+                .map(|key| format!(" of {key}"))
+                .unwrap_or_default();
+            format!("{}  {}{key}", finding.id, finding.anomaly)
+        }
+        (None, Some(why)) => why.clone(),
+        (None, None) => String::new(),
+    };
+    vec![
+        claim.claim.as_str().into(),
+        sign(claim.verdict).into(),
+        checked(verdict, claim.claim),
+        evidence,
+    ]
+}
+
+fn sign(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Held => "✓ held",
+        Verdict::Undecided => "? undecided",
+        Verdict::Violated => "✗ violated",
+    }
+}
+
+/// How much there was to judge.
+fn checked(verdict: &RunVerdict, claim: Claim) -> String {
+    let number = |checker: &str, name: &str| thousands(verdict.figure(checker, name).unwrap_or(0));
+    match claim {
+        Claim::Linearizable => format!("{} operations", number("linearizable", "ops_checked")),
+        Claim::NoLostWrites => format!("{} acknowledged writes", number("loss", "acknowledged")),
+        Claim::NoStaleReads => format!("{} reads", number("stale", "reads_judged")),
+    }
+}
+
+/// A finding in at most fifteen lines.
+#[must_use]
+pub fn story(finding: &Finding) -> String {
+    let key = finding
+        .key
+        .as_deref()
+        .map(|key| format!(" of {key}"))
+        .unwrap_or_default();
+    let mut text = format!(
+        "{}  {}{key}: {} is refuted by {} entries of the history\n",
+        finding.id,
+        finding.anomaly,
+        finding.claim.as_str(),
+        finding.ops.len()
+    );
+    for (number, step) in finding.argument.iter().take(12).enumerate() {
+        text += &format!("  {}  {step}\n", number + 1);
+    }
+    text + "\n"
+}
+
+fn footer(verdict: &RunVerdict, directory: &str) -> String {
+    let mut text = String::new();
+    if !verdict.faults.is_empty() {
+        let proven = verdict
+            .faults
+            .iter()
+            .filter(|fault| fault.done_ms.is_some())
+            .count();
+        let names: Vec<&str> = verdict
+            .faults
+            .iter()
+            .map(|fault| fault.fault.as_str())
+            .collect();
+        text += &format!(
+            "  faults  {}: {proven} of {} proven\n",
+            names.join(", "),
+            names.len()
+        );
+    }
+    match verdict.recovery.equal {
+        Some(true) => text += "  nodes   equal after healing\n",
+        Some(false) => text += "  nodes   NOT equal after healing; see recovery in verdict.json\n",
+        None => {}
+    }
+    text += &format!("  run     {directory}\n");
+    for command in &verdict.reproduce {
+        text += &format!("  again   {command}\n");
+    }
+    text
+}
+
+/// The table of a campaign: a row a run, and whether each came out as expected.
+#[must_use]
+pub fn campaign(verdicts: &[RunVerdict], charset: Charset) -> String {
+    let head = [
+        "mode",
+        "fault",
+        "seed",
+        "linearizable",
+        "acked writes lost",
+        "stale reads",
+        "write p50/p99 ms",
+        "writable",
+        "as expected",
+    ];
+    let rows: Vec<Vec<String>> = verdicts.iter().map(campaign_row).collect();
+    render(&head, &rows, charset)
+}
+
+fn campaign_row(verdict: &RunVerdict) -> Vec<String> {
+    let (mode, fault) = verdict.label.as_ref().map_or_else(
+        || (verdict.name.clone(), String::new()),
+        |label| (label.mode.clone(), label.fault.clone()),
+    );
+    if verdict.claims.is_empty() {
+        let words = verdict.status.words().to_owned();
+        let why = verdict.why.clone().unwrap_or_default();
+        let empty = String::new;
+        return vec![
+            mode,
+            fault,
+            verdict.seed.to_string(),
+            words,
+            empty(),
+            empty(),
+            empty(),
+            empty(),
+            why,
+        ];
+    }
+    let lost = format!(
+        "{} of {}",
+        thousands(verdict.figure("loss", "lost").unwrap_or(0)),
+        thousands(verdict.figure("loss", "acknowledged").unwrap_or(0))
+    );
+    vec![
+        mode,
+        fault,
+        verdict.seed.to_string(),
+        cell(verdict, Claim::Linearizable, None),
+        cell(verdict, Claim::NoLostWrites, Some(lost)),
+        cell(verdict, Claim::NoStaleReads, Some(stale(verdict))),
+        latency(verdict),
+        writable(verdict),
+        expectation(verdict),
+    ]
+}
+
+fn cell(verdict: &RunVerdict, claim: Claim, figure: Option<String>) -> String {
+    let Some(claim) = verdict.claims.iter().find(|c| c.claim == claim) else {
+        return String::new();
+    };
+    match (claim.verdict, figure) {
+        (Verdict::Held, Some(figure)) => format!("✓ {figure}"),
+        (Verdict::Violated, Some(figure)) => format!("✗ {figure}"),
+        (Verdict::Held, None) => "✓ yes".into(),
+        (Verdict::Violated, None) => "✗ no".into(),
+        (Verdict::Undecided, _) => "? undecided".into(),
+    }
+}
+
+fn stale(verdict: &RunVerdict) -> String {
+    let number = |name| verdict.figure("stale", name).unwrap_or(0);
+    let (stale, worst) = (number("stale_reads"), number("behind_max_us"));
+    if stale == 0 {
+        "none".into()
+    } else {
+        format!(
+            "{} of {}, ≥ {} ms",
+            thousands(stale),
+            thousands(number("reads_judged")),
+            ms(worst)
+        )
+    }
+}
+
+/// Microseconds as milliseconds: one decimal where it matters.
+fn ms(us: i64) -> String {
+    if us < 100_000 {
+        format!("{}.{}", us / 1000, us % 1000 / 100)
+    } else {
+        thousands(us / 1000)
+    }
+}
+
+fn latency(verdict: &RunVerdict) -> String {
+    let figure = |name| verdict.figure("availability", name);
+    match (figure("write_p50_us"), figure("write_p99_us")) {
+        (Some(p50), Some(p99)) => format!("{} / {}", ms(p50), ms(p99)),
+        _ => "–".into(),
+    }
+}
+
+fn writable(verdict: &RunVerdict) -> String {
+    let share = verdict.figure("availability", "writable_permille");
+    share.map_or_else(
+        || "–".into(),
+        |share| format!("{}.{} %", share / 10, share % 10),
+    )
+}
+
+fn expectation(verdict: &RunVerdict) -> String {
+    if !verdict.has_expectations() {
+        return String::new();
+    }
+    let unmet = verdict.claims.iter().filter(|claim| !claim.as_expected);
+    let words: Vec<String> = unmet
+        .map(|claim| {
+            let wanted = match claim.expected {
+                Some(Expected::Held) => "hold",
+                Some(Expected::Violated) => "be violated",
+                Some(Expected::Any) | None => "be judged",
+            };
+            format!("{} should {wanted}", claim.claim.as_str())
+        })
+        .collect();
+    if words.is_empty() {
+        "✓ yes".into()
+    } else {
+        format!("✗ {}", words.join(", "))
+    }
+}

@@ -1,0 +1,365 @@
+//! `verdict.json`: all that a run found out, in one value with a versioned schema.
+
+use std::collections::BTreeMap;
+
+use checkers::history::{History, Kind, Nanos, Op, Process};
+use checkers::{Anomaly, Report, Verdict};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::claim::{Claim, Expected};
+use crate::plan::{Label, Plan};
+
+/// The version of the schema; it changes when a reader of the old one would go wrong.
+pub const SCHEMA: &str = "schism.verdict/1";
+
+/// What a run found out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RunVerdict {
+    /// `schism.verdict/1`.
+    pub schema: String,
+    /// The plan's name.
+    pub name: String,
+    /// What a campaign's table calls the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Label>,
+    /// Every random choice came from this number.
+    pub seed: u64,
+    /// Of all claims, the worst; or that nothing could be judged.
+    pub status: Status,
+    /// The exit code of a run without expectations.
+    pub exit_code: u8,
+    /// Why nothing could be judged, or why the run is partial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// One for each claim.
+    pub claims: Vec<ClaimVerdict>,
+    /// The contradictions, numbered `F1`, `F2` …, most telling first within a claim.
+    pub findings: Vec<Finding>,
+    /// What was done to the system, in order.
+    pub faults: Vec<FaultRecord>,
+    /// Whether the nodes became equal after all faults were healed.
+    pub recovery: Recovery,
+    /// How many operations of each kind ended how.
+    pub coverage: BTreeMap<String, Outcomes>,
+    /// The figures of each checker; units are in the names.
+    pub figures: BTreeMap<String, serde_json::Value>,
+    /// Commands that repeat the judgement and the run.
+    pub reproduce: Vec<String>,
+}
+
+/// What came out of a run as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Every claim held.
+    Held,
+    /// At least one claim is violated.
+    Violated,
+    /// None is violated, at least one undecided.
+    Undecided,
+    /// The harness, a host or a fault failed: the run proves nothing.
+    NotValid,
+    /// No operation succeeded, or no claim found anything to check.
+    NothingToCheck,
+}
+
+impl Status {
+    /// The exit code: part of the interface.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Held => 0,
+            Self::Violated => 1,
+            Self::Undecided => 2,
+            Self::NotValid => 3,
+            Self::NothingToCheck => 4,
+        }
+    }
+
+    /// Sign and word, for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Held => "✓ HELD",
+            Self::Violated => "✗ VIOLATED",
+            Self::Undecided => "? UNDECIDED",
+            Self::NotValid => "! NOT VALID",
+            Self::NothingToCheck => "! NOTHING TO CHECK",
+        }
+    }
+}
+
+/// A claim and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ClaimVerdict {
+    /// Which.
+    pub claim: Claim,
+    /// Held, undecided or violated.
+    #[schemars(with = "String")]
+    pub verdict: Verdict,
+    /// What the plan says must come out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
+    /// Whether it did; true where nothing is expected.
+    pub as_expected: bool,
+    /// Why, when undecided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The findings that refute it.
+    pub findings: Vec<String>,
+}
+
+/// One contradiction and its proof.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Finding {
+    /// `F1`, `F2` …
+    pub id: String,
+    /// The claim that it refutes.
+    pub claim: Claim,
+    /// The literature's word.
+    pub anomaly: String,
+    /// The object, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The entries of the history that prove it, by index.
+    pub ops: Vec<usize>,
+    /// One sentence a step.
+    pub argument: Vec<String>,
+}
+
+/// Something that was done to the system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FaultRecord {
+    /// What: `partition`, `heal`, `kill`, `start`, `pause`, `resume`, `promote`.
+    pub fault: String,
+    /// When it was ordered, in milliseconds since the run began.
+    pub begun_ms: u64,
+    /// When it was done and proven; none if it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_ms: Option<u64>,
+    /// What was in fact done, and the proof.
+    pub done: serde_json::Value,
+}
+
+/// Whether the nodes became equal after all faults were healed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Recovery {
+    /// Whether they did, within the plan's limit; none if it was never asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub equal: Option<bool>,
+    /// What each node said of itself at the end.
+    pub nodes: BTreeMap<String, serde_json::Value>,
+}
+
+/// How operations ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Outcomes {
+    /// They happened.
+    pub ok: u64,
+    /// They certainly did not.
+    pub fail: u64,
+    /// Nobody knows.
+    pub info: u64,
+}
+
+/// The claim that a checker judges; none for one that only measures.
+#[must_use]
+pub fn claim_of(checker: &str) -> Option<Claim> {
+    match checker {
+        "linearizable" => Some(Claim::Linearizable),
+        "loss" => Some(Claim::NoLostWrites),
+        "stale" => Some(Claim::NoStaleReads),
+        _ => None,
+    }
+}
+
+impl RunVerdict {
+    /// The verdict on a history, from the reports of the checkers.
+    ///
+    /// # Panics
+    ///
+    /// Never: figures have a form in JSON.
+    #[must_use]
+    pub fn new(plan: &Plan, history: &History, reports: &[Report], recovery: Recovery) -> Self {
+        let mut verdict = Self::unjudged(plan, history.ops(), Status::Held, None, recovery);
+        for claim in Claim::ALL {
+            let of_claim = |report: &&Report| claim_of(&report.checker) == Some(claim);
+            if let Some(report) = reports.iter().find(of_claim) {
+                verdict.add_claim(plan, claim, report);
+            }
+        }
+        for report in reports {
+            let figures = serde_json::to_value(&report.figures);
+            let figures = figures.expect("figures have a form in JSON");
+            verdict.figures.insert(report.checker.clone(), figures);
+        }
+        verdict.status = verdict.worst();
+        verdict.exit_code = verdict.status.exit_code();
+        verdict
+    }
+
+    /// The record of a run on which no claim can be judged.
+    #[must_use]
+    pub fn unjudged(
+        plan: &Plan,
+        ops: &[Op],
+        status: Status,
+        why: Option<String>,
+        recovery: Recovery,
+    ) -> Self {
+        Self {
+            schema: SCHEMA.into(),
+            name: plan.name.clone(),
+            label: plan.label.clone(),
+            seed: plan.seed,
+            status,
+            exit_code: status.exit_code(),
+            why,
+            claims: Vec::new(),
+            findings: Vec::new(),
+            faults: faults(ops),
+            recovery,
+            coverage: coverage(ops),
+            figures: BTreeMap::new(),
+            reproduce: Vec::new(),
+        }
+    }
+
+    /// Whether every claim came out as the plan says it must.
+    #[must_use]
+    pub fn as_expected(&self) -> bool {
+        let judged = !matches!(self.status, Status::NotValid | Status::NothingToCheck);
+        judged && self.claims.iter().all(|claim| claim.as_expected)
+    }
+
+    /// Whether the plan says anything about what must come out.
+    #[must_use]
+    pub fn has_expectations(&self) -> bool {
+        self.claims.iter().any(|claim| claim.expected.is_some())
+    }
+
+    /// A figure of a checker, if it is there and a number.
+    #[must_use]
+    pub fn figure(&self, checker: &str, name: &str) -> Option<i64> {
+        self.figures.get(checker)?.get(name)?.as_i64()
+    }
+
+    fn add_claim(&mut self, plan: &Plan, claim: Claim, report: &Report) {
+        let expected = plan.expect.get(&claim).copied();
+        let first = self.findings.len();
+        for anomaly in &report.anomalies {
+            self.findings
+                .push(finding(self.findings.len() + 1, claim, anomaly));
+        }
+        self.claims.push(ClaimVerdict {
+            claim,
+            verdict: report.verdict,
+            expected,
+            as_expected: expected.is_none_or(|expected| expected.met_by(report.verdict)),
+            why: report.why.clone(),
+            findings: self.findings[first..]
+                .iter()
+                .map(|finding| finding.id.clone())
+                .collect(),
+        });
+    }
+
+    fn worst(&self) -> Status {
+        let some_ok = self.coverage.values().any(|outcomes| outcomes.ok > 0);
+        match self.claims.iter().map(|claim| claim.verdict).max() {
+            _ if !some_ok => Status::NothingToCheck,
+            None => Status::NothingToCheck,
+            Some(Verdict::Held) => Status::Held,
+            Some(Verdict::Undecided) => Status::Undecided,
+            Some(Verdict::Violated) => Status::Violated,
+        }
+    }
+}
+
+fn finding(number: usize, claim: Claim, anomaly: &Anomaly) -> Finding {
+    Finding {
+        id: format!("F{number}"),
+        claim,
+        anomaly: anomaly.name.clone(),
+        key: anomaly.key.as_ref().map(ToString::to_string),
+        ops: anomaly.ops.clone(),
+        argument: anomaly.because.clone(),
+    }
+}
+
+/// Counts, without the phases of the run and the nemesis.
+fn coverage(ops: &[Op]) -> BTreeMap<String, Outcomes> {
+    let mut coverage: BTreeMap<String, Outcomes> = BTreeMap::new();
+    for op in ops.iter().filter(|op| op.process != Process::Nemesis) {
+        let outcomes = coverage.entry(op.f.to_string()).or_default();
+        match op.kind {
+            // Unknown until it ends.
+            Kind::Invoke => outcomes.info += 1,
+            Kind::Ok => {
+                outcomes.info = outcomes.info.saturating_sub(1);
+                outcomes.ok += 1;
+            }
+            Kind::Fail => {
+                outcomes.info = outcomes.info.saturating_sub(1);
+                outcomes.fail += 1;
+            }
+            Kind::Info => {}
+        }
+    }
+    coverage
+}
+
+/// The nemesis's entries come in pairs: ordered, done.
+fn faults(ops: &[Op]) -> Vec<FaultRecord> {
+    let mut records: Vec<FaultRecord> = Vec::new();
+    let mut open = false;
+    for op in ops
+        .iter()
+        .filter(|op| op.process == Process::Nemesis && op.f != "phase")
+    {
+        let done = serde_json::to_value(&op.value).expect("values have a form in JSON");
+        match records.last_mut() {
+            Some(last) if open && last.fault == op.f.as_str() => {
+                last.done_ms = Some(millis(op.time)).filter(|_| op.error.is_none());
+                last.done = op
+                    .error
+                    .as_ref()
+                    .map_or(done, |error| error.as_str().into());
+                open = false;
+            }
+            _ => {
+                let (fault, begun_ms) = (op.f.to_string(), millis(op.time));
+                records.push(FaultRecord {
+                    fault,
+                    begun_ms,
+                    done_ms: None,
+                    done,
+                });
+                open = true;
+            }
+        }
+    }
+    records
+}
+
+fn millis(time: Nanos) -> u64 {
+    time / 1_000_000
+}
+
+/// The schema of [`RunVerdict`], in JSON.
+///
+/// # Panics
+///
+/// Never: the schema has a form in JSON.
+#[must_use]
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(RunVerdict);
+    serde_json::to_string_pretty(&schema).expect("the schema has a form in JSON")
+}

@@ -1,0 +1,374 @@
+//! The story of one run: set up → load with faults → heal → recover → final reads → collect →
+//! judge → tear down.
+//!
+//! Whatever goes wrong on the way, what was broken is mended, what was recorded is kept, and
+//! the run's directory gets a verdict, if only that the run proves nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use checkers::history::{F, History, Op, Value};
+use checkers::{Budget, Report};
+use workloads::finals;
+use workloads::generator::{self, Context, Generator, Next, rate, time_limit};
+
+use crate::cluster::{Cluster, Db, DbError, Node};
+use crate::interpreter::{InterpretError, Interpreter, Recorder, Script, Seeds};
+use crate::nemesis::schedule::{Timeline, moments};
+use crate::nemesis::{Faults, NemesisError};
+use crate::plan::Plan;
+use crate::progress::{Display, Mode};
+use crate::remote::on_all;
+use crate::report::verdict::{Recovery, RunVerdict, Status};
+use crate::report::{dot, table::Charset, terminal};
+use crate::store::{self, HISTORY, Journal, PLAN, StoreError, VERDICT};
+use crate::systems::leader_follower::{Clients, Nodes};
+
+/// How long a cluster gets to form.
+const READY_LIMIT: Duration = Duration::from_secs(15);
+/// How long a final read may take: nobody else asks any more.
+const FINAL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a run needs besides its plan.
+pub struct Surroundings {
+    /// The node program that is deployed.
+    pub node_binary: PathBuf,
+    /// How progress is shown.
+    pub progress: Mode,
+    /// Raised to end the run early: the load stops, all else follows.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Why a run proves nothing.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("failed to {0}")]
+    Db(#[from] DbError),
+    #[error("{0}")]
+    Interpret(#[from] InterpretError),
+    #[error("{0}")]
+    Nemesis(#[from] NemesisError),
+}
+
+/// Carries out a plan on `nodes` and leaves everything in `directory`, which exists and is
+/// empty.
+///
+/// # Errors
+///
+/// [`StoreError`] when not even a verdict could be written. Everything else that goes wrong is
+/// in the verdict.
+pub async fn run(
+    plan: &Plan,
+    nodes: Vec<Node>,
+    directory: &Path,
+    surroundings: &Surroundings,
+) -> Result<RunVerdict, StoreError> {
+    store::write_file(&directory.join(PLAN), plan.to_toml().as_bytes())?;
+    let mut recorder = Recorder::new(Some(Journal::create(&directory.join(HISTORY))?));
+    let mut display = Display::new(surroundings.progress, &plan.name);
+    let (recovery, trouble) =
+        match Nodes::new(plan.leader_follower.0.clone(), &surroundings.node_binary) {
+            Err(error) => (Recovery::default(), Some(RunError::from(error).to_string())),
+            Ok(system) => {
+                let system = Arc::new(system);
+                let db: Arc<dyn Db> = Arc::clone(&system) as Arc<dyn Db>;
+                let cluster = Arc::new(Cluster { nodes, db });
+                let stage = Stage {
+                    plan,
+                    cluster,
+                    system,
+                    surroundings,
+                };
+                stage.play(directory, &mut recorder, &mut display).await
+            }
+        };
+    display.phase("judge");
+    let (ops, written) = recorder.finish();
+    let trouble = trouble.or(written.err().map(|error| format!("failed to {error}")));
+    let verdict = judge(plan, ops, recovery, trouble, directory, surroundings);
+    display.finish();
+    leave(&verdict, directory)?;
+    Ok(verdict)
+}
+
+/// The hosts and the system of one run.
+struct Stage<'a> {
+    plan: &'a Plan,
+    cluster: Arc<Cluster>,
+    system: Arc<Nodes>,
+    surroundings: &'a Surroundings,
+}
+
+impl Stage<'_> {
+    /// Everything that needs the hosts. The second part of the answer is why the run proves
+    /// nothing, if it does not.
+    async fn play(
+        &self,
+        directory: &Path,
+        recorder: &mut Recorder,
+        display: &mut Display,
+    ) -> (Recovery, Option<String>) {
+        let seeds = Seeds::new(self.plan.seed);
+        let mut faults = Faults::new(Arc::clone(&self.cluster), seeds.source("targets"));
+        let acted = self.act(&seeds, &mut faults, recorder, display).await;
+        // The first trouble is the one that is told; mending is tried whatever it was.
+        let mended = faults.recover().await;
+        display.phase("collect logs");
+        self.collect(directory).await;
+        self.tear_down().await;
+        match (acted, mended) {
+            (Ok(recovery), Ok(_)) => (recovery, None),
+            (Ok(recovery), Err(error)) => (recovery, Some(error.to_string())),
+            (Err(error), _) => (Recovery::default(), Some(error.to_string())),
+        }
+    }
+
+    async fn act(
+        &self,
+        seeds: &Seeds,
+        faults: &mut Faults,
+        recorder: &mut Recorder,
+        display: &mut Display,
+    ) -> Result<Recovery, RunError> {
+        display.phase("set up");
+        self.set_up().await?;
+        let load = &self.plan.load;
+        let clients = Clients::new(
+            &self.cluster.nodes,
+            load.clients_ask,
+            load.clients,
+            self.plan.seed,
+            self.system.directory(),
+        );
+        let mut interpreter = Interpreter::new(clients, load.clients, seeds);
+
+        phase(recorder, display, "load");
+        let mut timeline = Timeline::new(recorder.now(), moments(&self.plan.faults, load.time));
+        let mut generator = paced(self.plan);
+        let script = Script {
+            load: &mut *generator,
+            schedule: &mut timeline,
+            timeout: load.timeout,
+            stop: &self.surroundings.stop,
+            progress: &mut |progress| display.update(progress),
+        };
+        interpreter.run(recorder, faults, script).await?;
+
+        phase(recorder, display, "heal");
+        let mended = faults.recover().await?;
+        recorder.note(F::new("heal"), Value::Nil, None);
+        recorder.note(F::new("heal"), mended, None);
+        phase(recorder, display, "recover");
+        let equal = self
+            .cluster
+            .db
+            .await_equal(&self.cluster.nodes, load.recovery)
+            .await?;
+
+        phase(recorder, display, "final");
+        let names: Vec<Arc<str>> = self
+            .cluster
+            .nodes
+            .iter()
+            .map(|node| Arc::clone(&node.name))
+            .collect();
+        let reads = finals::final_ops(&finals::keys(recorder.ops()), &names);
+        let mut last = generator::list(reads);
+        let script = Script {
+            load: &mut last,
+            schedule: &mut Nothing,
+            timeout: FINAL_TIMEOUT,
+            stop: &self.surroundings.stop,
+            progress: &mut |progress| display.update(progress),
+        };
+        interpreter.run(recorder, faults, script).await?;
+        phase(recorder, display, "done");
+        Ok(Recovery {
+            equal: Some(equal.reached),
+            nodes: equal
+                .states
+                .into_iter()
+                .map(|(name, state)| (name, json(&state)))
+                .collect(),
+        })
+    }
+
+    /// What an earlier run broke or left is mended and removed first.
+    async fn set_up(&self) -> Result<(), RunError> {
+        let nodes = &self.cluster.nodes;
+        crate::nemesis::net::heal(&self.cluster).await?;
+        let db = &self.cluster.db;
+        on_all(nodes, async |node| db.setup(node, nodes).await).await?;
+        db.await_ready(nodes, READY_LIMIT).await?;
+        Ok(())
+    }
+
+    /// A missing log is a pity, not a reason to lose the verdict.
+    async fn collect(&self, directory: &Path) {
+        let fetched = on_all(&self.cluster.nodes, async |node| {
+            let place = directory.join("nodes").join(&*node.name);
+            if let Err(error) = std::fs::create_dir_all(&place) {
+                tracing::warn!("failed to make {}: {error}", place.display());
+            }
+            for file in self.cluster.db.log_files(node) {
+                let name = Path::new(&file).file_name().unwrap_or_default();
+                if let Err(error) = node.remote.download(&file, &place.join(name)).await {
+                    tracing::warn!("failed to {error}");
+                }
+            }
+            Ok::<(), std::convert::Infallible>(())
+        });
+        match fetched.await {
+            Ok(_) => {}
+            Err(never) => match never {},
+        }
+    }
+
+    async fn tear_down(&self) {
+        let db = &self.cluster.db;
+        let done = on_all(&self.cluster.nodes, async |node| db.teardown(node).await).await;
+        if let Err(error) = done {
+            tracing::warn!("failed to {error}");
+        }
+    }
+}
+
+/// The plan's operations, at its pace and for its time.
+fn paced(plan: &Plan) -> Box<dyn Generator> {
+    let operations = plan.workload().generator;
+    match plan.load.rate {
+        Some(per_s) => Box::new(time_limit(plan.load.time, rate(per_s, operations))),
+        None => Box::new(time_limit(plan.load.time, operations)),
+    }
+}
+
+/// A schedule without faults.
+struct Nothing;
+
+impl Generator for Nothing {
+    fn next(&mut self, _: &mut Context<'_>) -> Next {
+        Next::Done
+    }
+
+    fn update(&mut self, _: &Context<'_>, _: &Op) {}
+}
+
+fn phase(recorder: &mut Recorder, display: &mut Display, name: &str) {
+    recorder.note(F::new("phase"), Value::str(name), None);
+    display.phase(name);
+}
+
+fn json(value: &Value) -> serde_json::Value {
+    serde_json::to_value(value).expect("values have a form in JSON")
+}
+
+fn judge(
+    plan: &Plan,
+    ops: Vec<Op>,
+    recovery: Recovery,
+    trouble: Option<String>,
+    directory: &Path,
+    surroundings: &Surroundings,
+) -> RunVerdict {
+    let interrupted = surroundings.stop.load(Ordering::Relaxed);
+    let trouble = trouble.or_else(|| {
+        if interrupted {
+            None
+        } else {
+            toothless(plan, &ops)
+        }
+    });
+    let mut verdict = match trouble {
+        Some(why) => RunVerdict::unjudged(plan, &ops, Status::NotValid, Some(why), recovery),
+        None => match History::new(ops) {
+            Ok(history) => {
+                let verdict = judge_history(plan, &history, recovery);
+                draw(&verdict, &history, directory);
+                verdict
+            }
+            Err(malformed) => {
+                let why = format!("our own recording is wrong: {malformed}");
+                RunVerdict::unjudged(plan, &[], Status::NotValid, Some(why), recovery)
+            }
+        },
+    };
+    if interrupted && verdict.why.is_none() {
+        verdict.why = Some("interrupted: this judges only what was recorded until then".into());
+    }
+    let place = directory.display();
+    verdict.reproduce = vec![
+        format!("schism check {place}"),
+        format!("schism run {place}/{PLAN}"),
+    ];
+    verdict
+}
+
+/// Judges a history with the checkers of the plan's workload.
+///
+/// # Panics
+///
+/// If the plan was not validated and names no workload that exists.
+#[must_use]
+pub fn judge_history(plan: &Plan, history: &History, recovery: Recovery) -> RunVerdict {
+    let report = plan.workload().checker.check(history, &Budget::unlimited());
+    RunVerdict::new(plan, history, &flat(report), recovery)
+}
+
+/// The parts of a composed report, or the report itself.
+fn flat(report: Report) -> Vec<Report> {
+    if report.parts.is_empty() {
+        vec![report]
+    } else {
+        report.parts
+    }
+}
+
+/// Why the faults of the plan proved nothing: one that never came, or that hit nobody at work.
+fn toothless(plan: &Plan, ops: &[Op]) -> Option<String> {
+    for fault in &plan.faults {
+        let f = fault.kind.as_str();
+        let Some(begun) = ops.iter().position(|op| op.f == f) else {
+            return Some(format!(
+                "the {f} of the plan never came: it begins at {:?}, the load ended before",
+                fault.at
+            ));
+        };
+        let during = &ops[begun..];
+        let end = during.iter().position(|op| op.f == fault.kind.undone_by());
+        let during = &during[..end.unwrap_or(during.len())];
+        if !during
+            .iter()
+            .any(|op| op.kind == checkers::history::Kind::Invoke)
+        {
+            return Some(format!(
+                "the {f} never bit: no operation began while it lasted"
+            ));
+        }
+    }
+    None
+}
+
+/// Failing to draw must not change a verdict.
+fn draw(verdict: &RunVerdict, history: &History, directory: &Path) {
+    let place = directory.join("findings");
+    for finding in &verdict.findings {
+        let text = terminal::story(finding);
+        let picture = dot::order(finding, history);
+        let written = std::fs::create_dir_all(&place)
+            .and_then(|()| std::fs::write(place.join(format!("{}.txt", finding.id)), text))
+            .and_then(|()| std::fs::write(place.join(format!("{}.dot", finding.id)), picture));
+        if let Err(error) = written {
+            tracing::warn!("failed to draw {}: {error}", finding.id);
+            return;
+        }
+    }
+}
+
+fn leave(verdict: &RunVerdict, directory: &Path) -> Result<(), StoreError> {
+    let text = serde_json::to_vec_pretty(verdict).expect("a verdict has a form in JSON");
+    store::write_file(&directory.join(VERDICT), &text)?;
+    let words = terminal::run(verdict, &directory.display().to_string(), Charset::Unicode);
+    store::write_file(&directory.join("summary.txt"), words.as_bytes())
+}

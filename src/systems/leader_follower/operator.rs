@@ -1,0 +1,385 @@
+//! What an operator does: set up, watch, kill, start, promote.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use checkers::history::Value;
+use fixtures::bugs::Bug;
+use fixtures::config::{Candidate, Promotion, Switch};
+use fixtures::protocol::{Fence, Fenced, OpError, Promote, Promoted, Role, Status};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{CLIENT_PORT, HOME, Nodes, START_LIMIT};
+use crate::cluster::{Db, DbError, Equal, Job, Leaders, Node, Processes};
+use crate::remote::on_all;
+
+/// How long a healthy node may take to answer the operator.
+const ASK_LIMIT: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(10);
+
+impl Nodes {
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        node: &Node,
+        path: &str,
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> Result<T, DbError> {
+        let url = format!(
+            "http://{}{path}",
+            std::net::SocketAddr::new(node.address, CLIENT_PORT)
+        );
+        let failed = |cause: String| system(&format!("ask {path}"), &node.name, cause);
+        let request = match body {
+            Some(body) => self.http.post(url).json(body),
+            None => self.http.get(url),
+        };
+        let answer = request.timeout(ASK_LIMIT).send().await;
+        let answer = answer.map_err(|error| failed(in_words(&error)))?;
+        let good = answer.status().is_success();
+        let text = answer
+            .text()
+            .await
+            .map_err(|error| failed(in_words(&error)))?;
+        if !good {
+            let refusal = serde_json::from_str::<OpError>(&text).map(|error| error.message);
+            return Err(failed(refusal.unwrap_or(text)));
+        }
+        serde_json::from_str(&text).map_err(|error| failed(format!("{error} in {text:?}")))
+    }
+
+    async fn status(&self, node: &Node) -> Result<Status, DbError> {
+        self.ask(node, "/status", None::<&()>).await
+    }
+
+    /// What each node says of itself; those that do not answer are none.
+    async fn statuses(&self, nodes: &[Node]) -> Vec<Result<Status, DbError>> {
+        let all = on_all(nodes, async |node| {
+            Ok::<_, DbError>(self.status(node).await)
+        })
+        .await;
+        all.unwrap_or_default()
+    }
+
+    async fn await_answer(&self, node: &Node) -> Result<Status, DbError> {
+        let begun = Instant::now();
+        loop {
+            match self.status(node).await {
+                Ok(status) => return Ok(status),
+                Err(error) if begun.elapsed() > START_LIMIT => {
+                    let said = self.daemon().last_words(node).await;
+                    let cause = format!(
+                        "no answer within {} s ({error}); its log ends: {said:?}",
+                        START_LIMIT.as_secs()
+                    );
+                    return Err(system("start the node", &node.name, cause));
+                }
+                Err(_) => tokio::time::sleep(POLL).await,
+            }
+        }
+    }
+
+    /// The promises of the nodes that can be reached, and where their logs end.
+    async fn consult(
+        &self,
+        nodes: &[Node],
+        reachable: &[usize],
+        epoch: u64,
+    ) -> Vec<(usize, Fenced)> {
+        let fencing = self.mode.fencing == Switch::On;
+        let answers = on_all(reachable, async |position| {
+            let answer = if fencing {
+                self.ask::<Fenced>(&nodes[*position], "/admin/fence", Some(&Fence { epoch }))
+                    .await
+            } else {
+                self.status(&nodes[*position]).await.map(|status| Fenced {
+                    granted: true,
+                    epoch: status.epoch,
+                    last_epoch: status.last_epoch,
+                    last_position: status.last_position,
+                })
+            };
+            Ok::<_, DbError>(answer.ok().map(|answer| (*position, answer)))
+        })
+        .await;
+        let granted = answers.unwrap_or_default().into_iter().flatten();
+        granted.filter(|(_, answer)| answer.granted).collect()
+    }
+
+    fn candidate(&self, consulted: &[(usize, Fenced)]) -> Option<usize> {
+        let end = |(_, fenced): &&(usize, Fenced)| (fenced.last_epoch, fenced.last_position);
+        let found = if self.mode.has(Bug::PromoteStaleFollower) {
+            consulted.iter().min_by_key(end)
+        } else {
+            match self.mode.candidate {
+                // Of several equal ones the first, which `max_by_key` would not give.
+                Candidate::MostAdvanced => consulted.iter().rev().max_by_key(end),
+                Candidate::Any => consulted.first(),
+            }
+        };
+        found.map(|(position, _)| *position)
+    }
+
+    async fn failover(&self, nodes: &[Node], reachable: &[usize]) -> Result<Value, DbError> {
+        let refuse = |cause: String| Err(system("promote a follower", "the cluster", cause));
+        if self.mode.promotion == Promotion::None {
+            return refuse("the mode has promotion = none; choose operator".into());
+        }
+        let near: Vec<Option<Status>> = on_all(reachable, async |position| {
+            Ok::<_, DbError>(self.status(&nodes[*position]).await.ok())
+        })
+        .await
+        .unwrap_or_default();
+        let epoch = near
+            .iter()
+            .flatten()
+            .map(|status| status.epoch)
+            .max()
+            .unwrap_or(0)
+            + 1;
+        let consulted = self.consult(nodes, reachable, epoch).await;
+        let needed = self.mode.consult_min(nodes.len());
+        if consulted.len() < needed {
+            let got = consulted.len();
+            return refuse(format!("{got} nodes promised epoch {epoch}, {needed} must"));
+        }
+        let Some(chosen) = self.candidate(&consulted) else {
+            return refuse("no node could be reached".into());
+        };
+        let promoted: Promoted = self
+            .ask(&nodes[chosen], "/admin/promote", Some(&Promote { epoch }))
+            .await?;
+        let status = self.status(&nodes[chosen]).await?;
+        if status.role != Role::Leader {
+            return refuse(format!(
+                "{} does not lead after it was promoted",
+                status.name
+            ));
+        }
+        self.directory.announce(chosen);
+        let ends = consulted
+            .iter()
+            .map(|(position, fenced)| (&*nodes[*position].name, number(fenced.last_position)));
+        Ok(Value::map([
+            ("leader", Value::str(&nodes[chosen].name)),
+            ("epoch", number(promoted.epoch)),
+            ("begins-at", number(promoted.position)),
+            ("log-ends", Value::map(ends)),
+            ("proven", Value::Bool(true)),
+        ]))
+    }
+}
+
+fn number(number: u64) -> Value {
+    Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+fn system(doing: &str, node: &str, cause: String) -> DbError {
+    DbError::System {
+        doing: doing.to_owned(),
+        node: node.to_owned(),
+        cause,
+    }
+}
+
+/// reqwest's own message names the URL and hides the reason behind it.
+fn in_words(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".into();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+/// The cluster is formed when one node leads, all others follow it, and it hears from them.
+fn formed(statuses: &[Status]) -> Result<(), String> {
+    let leaders: Vec<&Status> = statuses.iter().filter(|s| s.role == Role::Leader).collect();
+    let [leader] = leaders[..] else {
+        return Err(format!("{} nodes lead", leaders.len()));
+    };
+    for status in statuses {
+        if status.leader.as_deref() != Some(&leader.name) {
+            return Err(format!("{} does not follow {}", status.name, leader.name));
+        }
+    }
+    match leader.peers.iter().find(|peer| peer.silent_ms > 400) {
+        Some(peer) => Err(format!("{} does not hear {}", leader.name, peer.name)),
+        None if leader.secured == 0 => Err(format!("{} does not serve yet", leader.name)),
+        None => Ok(()),
+    }
+}
+
+/// Equal: formed, with the same log end applied everywhere, and the same contents.
+fn equal(statuses: &[Status]) -> Result<(), String> {
+    formed(statuses)?;
+    let first = &statuses[0];
+    let differs = statuses.iter().find(|status| {
+        status.last_position != first.last_position
+            || status.applied != status.last_position
+            || status.state_hash != first.state_hash
+    });
+    match differs {
+        Some(status) => Err(format!("{} differs from {}", status.name, first.name)),
+        None => Ok(()),
+    }
+}
+
+fn describe(status: &Status) -> Value {
+    let dropped: usize = status
+        .dropped
+        .iter()
+        .map(|dropped| dropped.writes.len())
+        .sum();
+    Value::map([
+        (
+            "role",
+            Value::str(if status.role == Role::Leader {
+                "leader"
+            } else {
+                "follower"
+            }),
+        ),
+        ("epoch", number(status.epoch)),
+        ("log-end", number(status.last_position)),
+        ("applied", number(status.applied)),
+        ("state", Value::str(&status.state_hash)),
+        ("dropped-writes", number(dropped as u64)),
+        ("degraded", Value::Bool(status.degraded)),
+    ])
+}
+
+impl Db for Nodes {
+    fn setup<'a>(&'a self, node: &'a Node, all: &'a [Node]) -> Job<'a, ()> {
+        Box::pin(async move {
+            self.daemon().wipe(node).await?;
+            self.install(node).await?;
+            self.configure(node, all).await?;
+            self.daemon().start(node).await?;
+            self.await_answer(node).await.map(drop)
+        })
+    }
+
+    fn await_ready<'a>(&'a self, nodes: &'a [Node], limit: Duration) -> Job<'a, ()> {
+        Box::pin(async move {
+            let begun = Instant::now();
+            loop {
+                let statuses: Result<Vec<Status>, DbError> =
+                    self.statuses(nodes).await.into_iter().collect();
+                let missing = match &statuses {
+                    Ok(statuses) => match formed(statuses) {
+                        Ok(()) => return assert_empty(statuses),
+                        Err(missing) => missing,
+                    },
+                    Err(error) => error.to_string(),
+                };
+                if begun.elapsed() > limit {
+                    let cause = format!("not formed within {} s: {missing}", limit.as_secs());
+                    return Err(system("form the cluster", "the nodes", cause));
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        })
+    }
+
+    fn await_equal<'a>(&'a self, nodes: &'a [Node], limit: Duration) -> Job<'a, Equal> {
+        Box::pin(async move {
+            let begun = Instant::now();
+            loop {
+                let statuses = self.statuses(nodes).await;
+                let all: Result<Vec<&Status>, &DbError> =
+                    statuses.iter().map(Result::as_ref).collect();
+                let all = all.map(|all| all.into_iter().cloned().collect::<Vec<Status>>());
+                let reached = all.is_ok_and(|all| equal(&all).is_ok());
+                if reached || begun.elapsed() > limit {
+                    let states = nodes.iter().zip(&statuses).map(|(node, status)| {
+                        let told = match status {
+                            Ok(status) => describe(status),
+                            Err(error) => Value::str(&error.to_string()),
+                        };
+                        (node.name.to_string(), told)
+                    });
+                    return Ok(Equal {
+                        reached,
+                        states: states.collect(),
+                    });
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        })
+    }
+
+    fn teardown<'a>(&'a self, node: &'a Node) -> Job<'a, ()> {
+        Box::pin(async move { self.daemon().wipe(node).await })
+    }
+
+    fn log_files(&self, _: &Node) -> Vec<String> {
+        let config = Path::new(HOME).join("node/config.json");
+        vec![self.daemon().log(), config.to_string_lossy().into_owned()]
+    }
+
+    fn processes(&self) -> Option<&dyn Processes> {
+        Some(self)
+    }
+
+    fn leaders(&self) -> Option<&dyn Leaders> {
+        Some(self)
+    }
+}
+
+fn assert_empty(statuses: &[Status]) -> Result<(), DbError> {
+    match statuses.iter().find(|status| status.keys > 0) {
+        None => Ok(()),
+        Some(full) => {
+            let cause = format!("{} keys are left from something else", full.keys);
+            Err(system("begin with an empty store", &full.name, cause))
+        }
+    }
+}
+
+impl Processes for Nodes {
+    fn kill<'a>(&'a self, node: &'a Node) -> Job<'a, String> {
+        Box::pin(async move { self.daemon().kill(node).await })
+    }
+
+    fn start<'a>(&'a self, node: &'a Node) -> Job<'a, String> {
+        Box::pin(async move {
+            self.daemon().start(node).await?;
+            let status = self.await_answer(node).await?;
+            Ok(format!(
+                "{} answers, its log ends at {}",
+                status.name, status.last_position
+            ))
+        })
+    }
+
+    fn pause<'a>(&'a self, node: &'a Node) -> Job<'a, String> {
+        Box::pin(async move { self.daemon().pause(node).await })
+    }
+
+    fn resume<'a>(&'a self, node: &'a Node) -> Job<'a, String> {
+        Box::pin(async move { self.daemon().resume(node).await })
+    }
+}
+
+impl Leaders for Nodes {
+    fn leader<'a>(&'a self, nodes: &'a [Node]) -> Job<'a, Option<usize>> {
+        Box::pin(async move {
+            let statuses = self.statuses(nodes).await;
+            let leads = statuses
+                .iter()
+                .enumerate()
+                .filter_map(|(position, status)| {
+                    let status = status.as_ref().ok()?;
+                    (status.role == Role::Leader).then_some((status.epoch, position))
+                });
+            Ok(leads.max().map(|(_, position)| position))
+        })
+    }
+
+    fn promote<'a>(&'a self, nodes: &'a [Node], reachable: &'a [usize]) -> Job<'a, Value> {
+        Box::pin(self.failover(nodes, reachable))
+    }
+}
