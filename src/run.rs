@@ -20,7 +20,7 @@ use crate::nemesis::schedule::{Timeline, moments};
 use crate::nemesis::{Faults, NemesisError};
 use crate::plan::Plan;
 use crate::progress::{Display, Mode};
-use crate::remote::on_all;
+use crate::remote::{Command, on_all};
 use crate::report::verdict::{Recovery, RunVerdict, Status};
 use crate::report::{dot, table::Charset, terminal};
 use crate::store::{self, HISTORY, Journal, PLAN, StoreError, VERDICT};
@@ -198,6 +198,11 @@ impl Stage<'_> {
     /// What an earlier run broke or left is mended and removed first.
     async fn set_up(&self) -> Result<(), RunError> {
         let nodes = &self.cluster.nodes;
+        let hello = Command::args(["true"]).timeout(READY_LIMIT);
+        on_all(nodes, async |node| {
+            node.remote.run(&hello).await.map_err(DbError::from)
+        })
+        .await?;
         crate::nemesis::net::heal(&self.cluster).await?;
         let db = &self.cluster.db;
         on_all(nodes, async |node| db.setup(node, nodes).await).await?;

@@ -15,7 +15,7 @@ use schism::{connect, remote, store};
 
 const SCHISM: &str = env!("CARGO_BIN_EXE_schism");
 
-type Test = (&'static str, fn(&Stage));
+type Test = (&'static str, fn(&Stage<'_>));
 
 const TESTS: &[Test] = &[
     (
@@ -409,7 +409,7 @@ fn a_fault_that_never_bites_is_no_pass(stage: &Stage<'_>) {
 fn a_host_that_is_down(stage: &Stage<'_>) {
     let inventory = stage.inventory().replace("10.77.0.3\"", "10.77.0.77\"");
     let ended = stage.run_file(&stage.trial_on(&inventory, SEMI_SYNC), &[]);
-    ended.assert_not_valid(&["reach n3 (10.77.0.77:22)"]);
+    ended.assert_not_valid(&["failed to reach n3 (root@10.77.0.77:22)"]);
 }
 
 fn a_wrong_host_key(stage: &Stage<'_>) {
@@ -437,7 +437,7 @@ fn an_unreadable_key(stage: &Stage<'_>) {
 
 fn a_port_that_is_taken(stage: &Stage<'_>) {
     let nodes = stage.nodes();
-    let squat = "setsid perl -MIO::Socket::INET -e 'IO::Socket::INET->new(LocalPort => 7400, \
+    let squat = "setsid perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalPort => 7400, \
                  Listen => 1) or die; sleep 100' </dev/null >/dev/null 2>&1 & echo $!";
     let pid = on_node(&nodes[1], squat).expect("perl listens");
     let ended = stage.run(SEMI_SYNC);

@@ -111,7 +111,7 @@ async fn run(node: &Node, command: &Command, fault: &str) -> Result<String, Neme
         .map(|output| output.stdout)
         .map_err(|error| NemesisError::Host {
             fault: fault.to_owned(),
-            cause: error.to_string(),
+            cause: format!("failed to {error}"),
         })
 }
 
