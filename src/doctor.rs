@@ -199,8 +199,10 @@ fn missing(status: Status, seen: impl Into<String>, costs: &'static str, fix: &s
     }
 }
 
-/// The checks of this machine, by id.
-const CHECKS: [(&str, fn() -> Probe); 10] = [
+/// A check of this machine: its id and how it is done.
+type Check = (&'static str, fn() -> Probe);
+
+const CHECKS: [Check; 10] = [
     ("sshd", || installed("sshd", "openssh-server")),
     ("ssh-keygen", || installed("ssh-keygen", "openssh-client")),
     ("ip", || installed("ip", "iproute2")),
@@ -217,7 +219,7 @@ fn machine(only: Option<&str>) -> Vec<Finding> {
     let wanted = |id: &&str| only.is_none_or(|only| only == *id);
     CHECKS
         .iter()
-        .filter(|(id, _)| wanted(&id))
+        .filter(|(id, _)| wanted(id))
         .map(|(id, probe)| match probe() {
             Ok(seen) => Finding {
                 id: (*id).to_owned(),
