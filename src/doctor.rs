@@ -262,13 +262,21 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Runs a command in new namespaces, where this user is root; what it said if it failed.
+/// Runs a command in new namespaces, as a lab has them; what it said if it failed.
 fn try_inside(command: &[&str]) -> Result<(), String> {
     let Some(unshare) = find_tool("unshare") else {
         return Err("unshare is not installed (apt-get install util-linux)".to_owned());
     };
     let output = Command::new(unshare)
-        .args(["--user", "--map-root-user", "--net", "--mount", "--"])
+        .args([
+            "--user",
+            "--map-root-user",
+            "--net",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            "--",
+        ])
         .args(command)
         .stdin(Stdio::null())
         .output()

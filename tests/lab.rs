@@ -3,7 +3,8 @@
 
 #![expect(
     clippy::unwrap_used,
-    reason = "helpers of tests may panic as tests may"
+    clippy::print_stdout,
+    reason = "helpers of tests may panic and print as tests may"
 )]
 
 use std::collections::BTreeSet;
@@ -448,9 +449,31 @@ fn a_background_lab_is_one_and_goes_without_a_trace() {
     let none = lab(&["down"]).output().unwrap();
     assert!(text(&none).contains("schism lab up"), "{}", text(&none));
 
-    run(&mut lab(&["up", "--nodes", "1"]));
-    run(&mut lab(&["down"]));
+    // Killed outright it leaves nothing either, and its name is free at once.
+    for _ in 0..2 {
+        run(&mut lab(&["up", "--nodes", "1"]));
+        let outer = outer_process(&name);
+        let processes = tree(outer);
+        assert!(processes.len() >= 4, "{processes:?}");
+        let outer = rustix::process::Pid::from_raw(i32::try_from(outer).unwrap()).unwrap();
+        rustix::process::kill_process(outer, rustix::process::Signal::KILL).unwrap();
+        wait_until_gone(&processes);
+    }
     assert_eq!(Machine::now(), before);
+}
+
+/// The process of a background lab that is no child of another of its processes.
+fn outer_process(name: &str) -> u32 {
+    let ours: Vec<u32> = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| {
+            let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.contains(&format!("--name\0{name}\0"))
+        })
+        .collect();
+    let is_outer = |pid: &&u32| stat(**pid).is_some_and(|(parent, _)| !ours.contains(&parent));
+    *ours.iter().find(is_outer).unwrap()
 }
 
 /// Runs a script with those files put over the machine's, for its eyes only.
@@ -629,6 +652,44 @@ fn the_package_script_does_nothing_or_names_what_it_cannot_install() {
     assert!(said.contains("missing: nftables"), "{said}");
     assert!(
         said.contains("apt-get install --no-install-recommends nftables"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_package_script_installs_what_is_missing_and_starts_nothing() {
+    if !can_change_user() {
+        return;
+    }
+    // Installing fails until the lists were fetched, and works only while services are barred.
+    let apt = "#!/bin/sh
+        echo \"apt-get $*\" >>/tmp/asked
+        case $1 in
+            update) touch /tmp/lists ;;
+            install) test -e /tmp/lists || exit 100
+                     /usr/sbin/policy-rc.d; test $? = 101 || exit 100
+                     printf '#!/bin/sh\\n' >/usr/sbin/nft; chmod 755 /usr/sbin/nft ;;
+        esac\n";
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/setup");
+    let steps = format!(
+        "chmod 755 /tmp/.f0; mkdir /tmp/up /tmp/work
+         mount -t overlay -o lowerdir=/usr/sbin,upperdir=/tmp/up,workdir=/tmp/work o /usr/sbin
+         rm /usr/sbin/nft /usr/sbin/policy-rc.d 2>/dev/null
+         {} && cat /tmp/asked && test ! -e /usr/sbin/policy-rc.d",
+        script.display()
+    );
+    let said = run(&mut with_files(&[("/usr/bin/apt-get", apt)], &steps));
+    assert!(
+        said.contains("setup: installing nftables") && said.contains("setup: done"),
+        "{said}"
+    );
+    let asked: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("apt-get "))
+        .collect();
+    assert_eq!(asked.len(), 3, "{said}");
+    assert!(
+        asked[2].ends_with("--no-install-recommends nftables"),
         "{said}"
     );
 }
