@@ -465,7 +465,7 @@ fn memory_available_kb() -> u64 {
 }
 
 /// What is deployed when no other system is named.
-const NODE_BINARY: &str = "node";
+const NODE_BINARY: &str = "schism-node";
 
 fn node_binary() -> Probe {
     let beside = std::env::current_exe()
