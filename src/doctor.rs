@@ -199,8 +199,10 @@ fn missing(status: Status, seen: impl Into<String>, costs: &'static str, fix: &s
     }
 }
 
-/// The checks of this machine, by id.
-const CHECKS: [(&str, fn() -> Probe); 10] = [
+/// A check of this machine: its id and how it is done.
+type Check = (&'static str, fn() -> Probe);
+
+const CHECKS: [Check; 10] = [
     ("sshd", || installed("sshd", "openssh-server")),
     ("ssh-keygen", || installed("ssh-keygen", "openssh-client")),
     ("ip", || installed("ip", "iproute2")),
@@ -217,7 +219,7 @@ fn machine(only: Option<&str>) -> Vec<Finding> {
     let wanted = |id: &&str| only.is_none_or(|only| only == *id);
     CHECKS
         .iter()
-        .filter(|(id, _)| wanted(&id))
+        .filter(|(id, _)| wanted(id))
         .map(|(id, probe)| match probe() {
             Ok(seen) => Finding {
                 id: (*id).to_owned(),
@@ -260,13 +262,21 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Runs a command in new namespaces, where this user is root; what it said if it failed.
+/// Runs a command in new namespaces, as a lab has them; what it said if it failed.
 fn try_inside(command: &[&str]) -> Result<(), String> {
     let Some(unshare) = find_tool("unshare") else {
         return Err("unshare is not installed (apt-get install util-linux)".to_owned());
     };
     let output = Command::new(unshare)
-        .args(["--user", "--map-root-user", "--net", "--mount", "--"])
+        .args([
+            "--user",
+            "--map-root-user",
+            "--net",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            "--",
+        ])
         .args(command)
         .stdin(Stdio::null())
         .output()
@@ -455,7 +465,7 @@ fn memory_available_kb() -> u64 {
 }
 
 /// What is deployed when no other system is named.
-const NODE_BINARY: &str = "node";
+const NODE_BINARY: &str = "schism-node";
 
 fn node_binary() -> Probe {
     let beside = std::env::current_exe()

@@ -174,11 +174,15 @@ fn parse(text: &str) -> Result<Vec<Host>, String> {
 }
 
 /// The text of a file with those hosts.
+///
+/// # Panics
+///
+/// If the path of a key is not UTF-8, which one that was read from a file always is.
 pub fn render(hosts: &[Host]) -> String {
     let inventory = Inventory {
         host: hosts.to_vec(),
     };
-    toml::to_string(&inventory).expect("a host has nothing that TOML cannot say")
+    toml::to_string(&inventory).expect("paths of keys are UTF-8")
 }
 
 /// Makes key files relative to `directory` absolute and expands `~/`.

@@ -3,6 +3,12 @@
 //!
 //! This test has no harness: the program must enter the lab before it starts a thread.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "all of this is test, which clippy cannot see without the usual harness"
+)]
+
 use std::fs;
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
@@ -26,6 +32,10 @@ fn main() -> ExitCode {
         TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
+    if wanted == [PANIC] {
+        panic_inside();
+    }
+    a_panic_ends_the_lab();
     let lab = match lab::enter(&LabSpec {
         nodes: 4,
         ..LabSpec::default()
@@ -56,6 +66,35 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// The argument that makes this program panic in a lab.
+const PANIC: &str = "panic-inside";
+
+fn panic_inside() {
+    if let Ok(Entered::Outside(code)) = lab::enter(&LabSpec {
+        nodes: 1,
+        ..LabSpec::default()
+    }) {
+        std::process::exit(code.into());
+    }
+    panic!("as it should");
+}
+
+/// Before this program has a lab of its own, because it takes one more.
+fn a_panic_ends_the_lab() {
+    let child = Program::new(std::env::current_exe().unwrap())
+        .arg(PANIC)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = child.id();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(101));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("as it should"));
+    // The pipe has ended, so no process of that lab holds it any more; its outer one was waited for.
+    assert!(!Path::new(&format!("/proc/{pid}")).exists());
+    println!("test a_panic_ends_the_lab ... ok");
 }
 
 type Test = fn(Arc<Lab>) -> Pin<Box<dyn Future<Output = ()> + Send>>;

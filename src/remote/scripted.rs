@@ -2,7 +2,7 @@
 //! script.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use super::{Command, Exit, Output, Pending, Remote, RemoteError};
 
@@ -49,7 +49,7 @@ impl Scripted {
     pub fn asked(&self) -> Vec<Asked> {
         self.asked
             .lock()
-            .expect("no one panics with this lock")
+            .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
@@ -65,7 +65,7 @@ impl Scripted {
     fn note(&self, asked: Asked) {
         self.asked
             .lock()
-            .expect("no one panics with this lock")
+            .unwrap_or_else(PoisonError::into_inner)
             .push(asked);
     }
 }

@@ -60,7 +60,8 @@ pub enum Trust {
     Any,
 }
 
-/// How long and how often.
+/// How long and how often. A command's own timeout begins when it has a session, so a call takes
+/// at most both together, plus what it waits for a free session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// For connecting and logging in, all attempts together.
