@@ -13,7 +13,7 @@ use crate::lab::{self, Entered, LabSpec};
 use crate::nemesis::schedule::FaultKind;
 use crate::plan::Plan;
 use crate::progress::Mode;
-use crate::report::table::{Charset, plain, render};
+use crate::report::table::{Charset, plain, render, render_within};
 use crate::report::terminal;
 use crate::report::verdict::{self, Recovery, RunVerdict, Status};
 use crate::run::{self, Surroundings};
@@ -260,6 +260,20 @@ fn log_to_stderr(verbose: u8) {
         .init();
 }
 
+/// How many columns there are: as told, as the terminal says, or enough for everything.
+fn width() -> usize {
+    let told = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok());
+    let terminal = || rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    let asked = || {
+        terminal()
+            .map(|size| usize::from(size.ws_col))
+            .filter(|columns| *columns > 0)
+    };
+    told.or_else(asked).unwrap_or(usize::MAX)
+}
+
 /// The locale's own rule: the first of these that is set decides.
 fn speaks_utf8() -> bool {
     let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -464,7 +478,7 @@ fn print_outcome(
             say(terminal::run(one, &place, charset).trim_end())
         }
         (Format::Human, _) => {
-            let table = terminal::campaign(&verdict.runs, charset);
+            let table = terminal::campaign(&verdict.runs, width(), charset);
             let unexpected = verdict.runs.iter().filter(|run| !run.as_expected()).count();
             let summary = format!(
                 "{} runs, {} as expected{}",
@@ -610,9 +624,10 @@ fn list(what: Listing, charset: Charset) -> u8 {
                 .iter()
                 .map(|c| own(&[c.name, c.claim, c.needs, &c.names.join(", "), c.cost]))
                 .collect();
-            render(
+            render_within(
                 &["checker", "judges", "needs", "can name", "cost"],
                 &rows,
+                width().min(160),
                 charset,
             )
         }

@@ -157,8 +157,8 @@ impl Stage<'_> {
         interpreter.run(recorder, faults, script).await?;
 
         phase(recorder, display, "heal");
-        let mended = faults.recover().await?;
         recorder.note(F::new("heal"), Value::Nil, None);
+        let mended = faults.recover().await?;
         recorder.note(F::new("heal"), mended, None);
         phase(recorder, display, "recover");
         let equal = self

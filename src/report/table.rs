@@ -1,8 +1,9 @@
 //! Tables for terminals, with tabled: blank columns, one rule under the head.
 
 use tabled::builder::Builder;
+use tabled::settings::peaker::Priority;
 use tabled::settings::style::HorizontalLine;
-use tabled::settings::{Padding, Style};
+use tabled::settings::{Padding, Style, Width};
 
 /// Whether signs beyond ASCII may be printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,17 @@ pub enum Charset {
 /// A table with a head and rows of the same width; no line ends in blanks.
 #[must_use]
 pub fn render(head: &[&str], rows: &[Vec<String>], charset: Charset) -> String {
+    render_within(head, rows, usize::MAX, charset)
+}
+
+/// As [`render`], with long cells broken between words where it is wider than `width` columns.
+#[must_use]
+pub fn render_within(
+    head: &[&str],
+    rows: &[Vec<String>],
+    width: usize,
+    charset: Charset,
+) -> String {
     let mut builder = Builder::new();
     builder.push_record(head.iter().copied());
     for row in rows {
@@ -27,11 +39,16 @@ pub fn render(head: &[&str], rows: &[Vec<String>], charset: Charset) -> String {
         '-'
     };
     let style = Style::blank().horizontals([(1, HorizontalLine::new(rule).intersection(rule))]);
-    let table = builder
-        .build()
-        .with(style)
-        .with(Padding::new(0, 1, 0, 0))
-        .to_string();
+    let mut table = builder.build();
+    table.with(style).with(Padding::new(0, 1, 0, 0));
+    if table.total_width() > width {
+        table.with(
+            Width::wrap(width)
+                .priority(Priority::max(true))
+                .keep_words(true),
+        );
+    }
+    let table = table.to_string();
     let lines: Vec<&str> = table.lines().map(str::trim_end).collect();
     plain(&lines.join("\n"), charset)
 }

@@ -6,10 +6,8 @@ use super::table::{Charset, plain, render, thousands};
 use super::verdict::{ClaimVerdict, Finding, RunVerdict, Status};
 use crate::claim::{Claim, Expected};
 
-/// At most this many findings are told in full; the rest is in `verdict.json`.
-const TOLD_IN_FULL: usize = 1;
-
-/// The verdict on one run: headline, claims, the first finding, where to look, how to repeat.
+/// The verdict on one run: headline, claims, the first finding of each, where to look, how to
+/// repeat. The other findings are in `verdict.json` and in the run's `findings`.
 #[must_use]
 pub fn run(verdict: &RunVerdict, directory: &str, charset: Charset) -> String {
     let mut text = headline(verdict) + "\n";
@@ -27,8 +25,12 @@ pub fn run(verdict: &RunVerdict, directory: &str, charset: Charset) -> String {
         .collect();
     let head = ["claim", "verdict", "checked", "first evidence"];
     text += &format!("\n{}\n\n", render(&head, &rows, charset));
-    for finding in verdict.findings.iter().take(TOLD_IN_FULL) {
-        text += &story(finding);
+    for claim in &verdict.claims {
+        let first = verdict
+            .findings
+            .iter()
+            .find(|finding| claim.findings.contains(&finding.id));
+        text += &first.map(story).unwrap_or_default();
     }
     text += &footer(verdict, directory);
     plain(&text, charset)
@@ -169,66 +171,69 @@ fn footer(verdict: &RunVerdict, directory: &str) -> String {
     text
 }
 
-/// The table of a campaign: a row a run, and whether each came out as expected.
+/// The columns of a campaign's table, and those given up first where the terminal is narrow.
+const CAMPAIGN: [(&str, Column); 9] = [
+    ("mode", |verdict| names(verdict).0),
+    ("fault", |verdict| names(verdict).1),
+    ("seed", |verdict| verdict.seed.to_string()),
+    ("linearizable", |verdict| {
+        cell(verdict, Claim::Linearizable, None)
+    }),
+    ("acked writes lost", |verdict| {
+        cell(verdict, Claim::NoLostWrites, Some(lost(verdict)))
+    }),
+    ("stale reads", |verdict| {
+        cell(verdict, Claim::NoStaleReads, Some(stale(verdict)))
+    }),
+    ("write p50/p99 ms", latency),
+    ("writable", writable),
+    ("as expected", expectation),
+];
+const GIVEN_UP_FIRST: [&str; 3] = ["seed", "write p50/p99 ms", "writable"];
+
+type Column = fn(&RunVerdict) -> String;
+
+/// The table of a campaign: a row a run, and whether each came out as expected; under it, why
+/// runs were not valid. Columns are left out until it fits into `width`.
 #[must_use]
-pub fn campaign(verdicts: &[RunVerdict], charset: Charset) -> String {
-    let head = [
-        "mode",
-        "fault",
-        "seed",
-        "linearizable",
-        "acked writes lost",
-        "stale reads",
-        "write p50/p99 ms",
-        "writable",
-        "as expected",
-    ];
-    let rows: Vec<Vec<String>> = verdicts.iter().map(campaign_row).collect();
-    render(&head, &rows, charset)
+pub fn campaign(verdicts: &[RunVerdict], width: usize, charset: Charset) -> String {
+    let mut table = String::new();
+    for given_up in 0..=GIVEN_UP_FIRST.len() {
+        let kept = CAMPAIGN
+            .iter()
+            .filter(|(name, _)| !GIVEN_UP_FIRST[..given_up].contains(name));
+        let (head, columns): (Vec<&str>, Vec<Column>) = kept.copied().unzip();
+        let rows: Vec<Vec<String>> = verdicts
+            .iter()
+            .map(|verdict| columns.iter().map(|column| column(verdict)).collect())
+            .collect();
+        table = render(&head, &rows, charset);
+        if table.lines().all(|line| line.chars().count() <= width) {
+            break;
+        }
+    }
+    for verdict in verdicts.iter().filter(|verdict| verdict.claims.is_empty()) {
+        let why = verdict.why.as_deref().unwrap_or("nothing succeeded");
+        table += &format!("\n  {}, seed {}: {why}", verdict.name, verdict.seed);
+    }
+    plain(&table, charset)
 }
 
-fn campaign_row(verdict: &RunVerdict) -> Vec<String> {
-    let (mode, fault) = verdict.label.as_ref().map_or_else(
-        || (verdict.name.clone(), String::new()),
-        |label| (label.mode.clone(), label.fault.clone()),
-    );
-    if verdict.claims.is_empty() {
-        let words = verdict.status.words().to_owned();
-        let why = verdict.why.clone().unwrap_or_default();
-        let empty = String::new;
-        return vec![
-            mode,
-            fault,
-            verdict.seed.to_string(),
-            words,
-            empty(),
-            empty(),
-            empty(),
-            empty(),
-            why,
-        ];
+fn names(verdict: &RunVerdict) -> (String, String) {
+    match &verdict.label {
+        Some(label) => (label.mode.clone(), label.fault.clone()),
+        None => (verdict.name.clone(), String::new()),
     }
-    let lost = format!(
-        "{} of {}",
-        thousands(verdict.figure("loss", "lost").unwrap_or(0)),
-        thousands(verdict.figure("loss", "acknowledged").unwrap_or(0))
-    );
-    vec![
-        mode,
-        fault,
-        verdict.seed.to_string(),
-        cell(verdict, Claim::Linearizable, None),
-        cell(verdict, Claim::NoLostWrites, Some(lost)),
-        cell(verdict, Claim::NoStaleReads, Some(stale(verdict))),
-        latency(verdict),
-        writable(verdict),
-        expectation(verdict),
-    ]
+}
+
+fn lost(verdict: &RunVerdict) -> String {
+    let number = |name| thousands(verdict.figure("loss", name).unwrap_or(0));
+    format!("{} of {}", number("lost"), number("acknowledged"))
 }
 
 fn cell(verdict: &RunVerdict, claim: Claim, figure: Option<String>) -> String {
     let Some(claim) = verdict.claims.iter().find(|c| c.claim == claim) else {
-        return String::new();
+        return "–".into();
     };
     match (claim.verdict, figure) {
         (Verdict::Held, Some(figure)) => format!("✓ {figure}"),
@@ -280,6 +285,9 @@ fn writable(verdict: &RunVerdict) -> String {
 }
 
 fn expectation(verdict: &RunVerdict) -> String {
+    if verdict.claims.is_empty() {
+        return verdict.status.words().to_owned();
+    }
     if !verdict.has_expectations() {
         return String::new();
     }
