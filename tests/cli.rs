@@ -1,0 +1,196 @@
+//! The program's flags, output and exit codes, without any host.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use schism::report::verdict::{RunVerdict, Status};
+
+/// Runs the program in a directory of its own, with nothing from the environment.
+fn schism(place: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_schism"));
+    command
+        .args(args)
+        .current_dir(place)
+        .env_clear()
+        .env("LC_ALL", "C.UTF-8");
+    command.output().expect("the program starts")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A directory that goes when the test ends.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("schism-cli-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).expect("a directory can be made");
+        Self(path)
+    }
+
+    fn file<'n>(&self, name: &'n str, text: &str) -> &'n str {
+        fs::write(self.0.join(name), text).expect("a file can be written");
+        name
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let gone = fs::remove_dir_all(&self.0);
+        assert!(gone.is_ok() || std::thread::panicking());
+    }
+}
+
+const GOOD: &str = r#"{"index":0,"time":1,"process":0,"type":"invoke","f":"write","key":"r1","value":7}
+{"index":1,"time":2,"process":0,"type":"ok","f":"write","key":"r1","value":7}
+{"index":2,"time":3,"process":0,"type":"invoke","f":"read","key":"r1","value":null}
+{"index":3,"time":4,"process":0,"type":"ok","f":"read","key":"r1","value":7}
+"#;
+
+#[test]
+fn wrong_arguments_are_64_and_help_is_0() {
+    let place = Place::new("usage");
+    for args in [
+        &["rnu"][..],
+        &["run"],
+        &["demo", "--seeds", "5..1"],
+        &["list", "nothing"],
+    ] {
+        let output = schism(&place.0, args);
+        assert_eq!(output.status.code(), Some(64), "{args:?}: {}", err(&output));
+        assert!(output.stdout.is_empty(), "complaints go to standard error");
+    }
+    for args in [&["--help"][..], &["--version"], &["run", "--help"]] {
+        assert_eq!(schism(&place.0, args).status.code(), Some(0), "{args:?}");
+    }
+}
+
+#[test]
+fn a_trial_with_a_typo_is_named_with_its_line() {
+    let place = Place::new("typo");
+    let trial = place.file("t.toml", "name = \"t\"\n\n[load]\nclinets = 3\n");
+    let output = schism(&place.0, &["run", trial]);
+    assert_eq!(output.status.code(), Some(64));
+    let said = err(&output);
+    assert!(
+        said.contains("t.toml, line 4: unknown field `clinets`"),
+        "{said}"
+    );
+    assert!(said.contains("did you mean `clients`?"), "{said}");
+    assert!(!place.0.join("runs").exists(), "nothing was begun");
+    let output = schism(&place.0, &["demo", "--only", "asinc-no-fault"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(
+        err(&output).contains("did you mean `async-no-fault`?"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn a_history_is_judged_and_the_code_says_how() {
+    let place = Place::new("check");
+    let stale = GOOD.replace(
+        "\"type\":\"ok\",\"f\":\"read\",\"key\":\"r1\",\"value\":7",
+        "\"type\":\"ok\",\"f\":\"read\",\"key\":\"r1\",\"value\":null",
+    );
+    for (text, code, word) in [
+        // Nothing was finally read, so nobody can say that nothing is lost.
+        (GOOD, 2, "? UNDECIDED"),
+        (&stale, 1, "✗ VIOLATED"),
+        ("", 4, "! NOTHING TO CHECK"),
+    ] {
+        let file = place.file("h.jsonl", text);
+        let output = schism(&place.0, &["check", file]);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{}{}",
+            out(&output),
+            err(&output)
+        );
+        assert!(out(&output).starts_with(word), "{}", out(&output));
+    }
+}
+
+#[test]
+fn json_is_the_verdict_and_nothing_else() {
+    let place = Place::new("json");
+    let file = place.file("h.jsonl", GOOD);
+    let output = schism(&place.0, &["check", file, "--format", "json"]);
+    let verdict: RunVerdict = serde_json::from_slice(&output.stdout).expect("it is a verdict");
+    assert_eq!((verdict.status, verdict.exit_code), (Status::Undecided, 2));
+    assert_eq!(verdict.schema, "schism.verdict/1");
+    let schema = schism(&place.0, &["schema", "verdict"]);
+    let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).expect("a schema");
+    let written = serde_json::to_value(&verdict).expect("a value");
+    let known = schema["properties"].as_object().expect("properties");
+    for name in written.as_object().expect("an object").keys() {
+        assert!(known.contains_key(name), "{name} is not in the schema");
+    }
+}
+
+#[test]
+fn what_is_no_history_is_refused_with_its_line() {
+    let place = Place::new("malformed");
+    let twice = GOOD.replace("\"index\":2", "\"index\":1");
+    for (text, part) in [
+        ("{\"index\":0}\n{}\n", "line 1"),
+        (&*twice, "index 1"),
+        (
+            &GOOD.replace(
+                "\"process\":0,\"type\":\"ok\",\"f\":\"write\"",
+                "\"process\":9,\"type\":\"ok\",\"f\":\"write\"",
+            ),
+            "never began",
+        ),
+    ] {
+        let file = place.file("h.jsonl", text);
+        let output = schism(&place.0, &["check", file]);
+        assert_eq!(output.status.code(), Some(3), "{}", err(&output));
+        assert!(err(&output).contains(part), "{part}: {}", err(&output));
+    }
+    let output = schism(&place.0, &["check", "missing.jsonl"]);
+    assert!(err(&output).contains("missing.jsonl"), "{}", err(&output));
+}
+
+#[test]
+fn ascii_means_ascii() {
+    let place = Place::new("ascii");
+    let file = place.file("h.jsonl", GOOD);
+    assert!(out(&schism(&place.0, &["check", file, "--ascii"])).is_ascii());
+    assert!(out(&schism(&place.0, &["--ascii", "list", "checkers"])).is_ascii());
+    assert!(!out(&schism(&place.0, &["check", file])).is_ascii());
+}
+
+#[test]
+fn everything_that_can_be_named_is_listed() {
+    let place = Place::new("list");
+    for (what, word) in [
+        ("workloads", "mixed"),
+        ("faults", "partition"),
+        ("claims", "no-lost-writes"),
+        ("checkers", "linearizable"),
+        ("errors", "SteppedDown"),
+    ] {
+        let output = schism(&place.0, &["list", what]);
+        assert!(
+            output.status.success() && out(&output).contains(word),
+            "{}",
+            out(&output)
+        );
+    }
+    let completions = schism(&place.0, &["completions", "bash"]);
+    assert!(
+        out(&completions).contains("schism__subcmd__demo"),
+        "{}",
+        out(&completions)
+    );
+}
