@@ -15,6 +15,10 @@ use crate::systems::leader_follower::Switches;
 /// The modes of the demo.
 const MODES: [Ack; 3] = [Ack::Async, Ack::SemiSync, Ack::Sync];
 
+/// How far asynchronous followers lag: what was acknowledged within this time before a leader is
+/// killed has reached nobody. Real ones lag between milliseconds and hours.
+const ASYNC_SHIPS_EVERY_MS: u64 = 100;
+
 /// What a mode is put through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trial {
@@ -65,6 +69,7 @@ fn plan(ack: Ack, trial: Trial, seed: u64) -> Plan {
         leader_follower: Switches(Mode {
             ack,
             k: (ack == Ack::SemiSync).then_some(2),
+            ship_interval_ms: (ack == Ack::Async).then_some(ASYNC_SHIPS_EVERY_MS),
             leader_reads: if ack == Ack::Async {
                 LeaderReads::Local
             } else {
