@@ -341,7 +341,7 @@ fn run_demo(args: &DemoArgs, charset: Charset) -> Result<u8, Refusal> {
         Some(SeedRange(range)) => format!("--seeds {}..{}", range.start(), range.end()),
         None => format!("--seed {}", args.seed),
     };
-    let again = format!("schism demo {seeds}{only}");
+    let again = format!("{} demo {seeds}{only}", program());
     carry_out(&plans, "demo", Some(again), &args.common, charset)
 }
 
@@ -395,6 +395,7 @@ async fn carry_out_on(
     tokio::spawn(stop_on_signal(Arc::clone(&stop)));
     let surroundings = Surroundings {
         node_binary: common.node_binary.clone().unwrap_or_else(beside_us),
+        program: program(),
         progress: common.progress,
         stop: Arc::clone(&stop),
     };
@@ -432,6 +433,11 @@ async fn carry_out_on(
     } else {
         verdict.exit_code
     })
+}
+
+/// How this program was called, so that what it prints can be called again.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "schism".into())
 }
 
 fn beside_us() -> PathBuf {
@@ -529,7 +535,7 @@ fn check(args: &CheckArgs, charset: Charset) -> Result<u8, Refusal> {
             file.display()
         ));
     }
-    verdict.reproduce = vec![format!("schism check {}", args.what.display())];
+    verdict.reproduce = vec![format!("{} check {}", program(), args.what.display())];
     match args.format {
         Format::Json => say(&json(&verdict)),
         Format::Human => {

@@ -35,6 +35,8 @@ const FINAL_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Surroundings {
     /// The node program that is deployed.
     pub node_binary: PathBuf,
+    /// The control program, as its user calls it.
+    pub program: String,
     /// How progress is shown.
     pub progress: Mode,
     /// Raised to end the run early: the load stops, all else follows.
@@ -302,10 +304,10 @@ fn judge(
     if interrupted && verdict.why.is_none() {
         verdict.why = Some("interrupted: this judges only what was recorded until then".into());
     }
-    let place = directory.display();
+    let (place, program) = (directory.display(), &surroundings.program);
     verdict.reproduce = vec![
-        format!("schism check {place}"),
-        format!("schism run {place}/{PLAN}"),
+        format!("{program} check {place}"),
+        format!("{program} run {place}/{PLAN}"),
     ];
     verdict
 }
