@@ -24,7 +24,9 @@ bench: setup
 soak: setup
 	cargo build --release --workspace
 	target/release/schism demo --only async-leader-killed --seeds 1..20
-	target/release/schism demo --only sync-leader --seeds 1..20
+	target/release/schism demo --only sync-leader-killed --seeds 1..20
+	target/release/schism demo --only sync-leader-cut-off --seeds 1..20
+	target/release/schism demo --only semi-sync-leader-cut-off --seeds 1..20
 
 clean:
 	cargo clean

@@ -119,7 +119,7 @@ struct DemoArgs {
     /// Every cell with each of these seeds, as 1..20.
     #[arg(long, value_parser = seed_range)]
     seeds: Option<SeedRange>,
-    /// Only the cells whose name contains this, such as async or leader-killed.
+    /// Only one cell, such as sync-leader-killed, or those of a mode or a fault: async, no-fault.
     #[arg(long)]
     only: Option<String>,
     #[command(flatten)]
@@ -317,14 +317,8 @@ fn with_seeds(plan: Plan, seed: Option<u64>, seeds: Option<&SeedRange>) -> Vec<P
 fn run_demo(args: &DemoArgs, charset: Charset) -> Result<u8, Refusal> {
     let cells = demo::plans(args.seed);
     let names: Vec<String> = cells.iter().map(|plan| plan.name.clone()).collect();
-    let wanted = |plan: &Plan| {
-        args.only
-            .as_ref()
-            .is_none_or(|word| plan.name.contains(word))
-    };
-    let plans: Vec<Plan> = cells
+    let plans: Vec<Plan> = demo::only(cells, args.only.as_deref())
         .into_iter()
-        .filter(wanted)
         .flat_map(|plan| with_seeds(plan, None, args.seeds.as_ref()))
         .collect();
     if plans.is_empty() {

@@ -44,6 +44,26 @@ pub fn plans(seed: u64) -> Vec<Plan> {
     cells.map(|(ack, trial)| plan(ack, trial, seed)).collect()
 }
 
+/// The cell of that name, or else those whose name begins or ends with that word.
+#[must_use]
+pub fn only(cells: Vec<Plan>, word: Option<&str>) -> Vec<Plan> {
+    let Some(word) = word else { return cells };
+    let exact = cells.iter().any(|plan| plan.name == word);
+    let wanted = |name: &str| {
+        let rest = name
+            .strip_prefix(word)
+            .is_some_and(|rest| rest.starts_with('-'));
+        let head = name
+            .strip_suffix(word)
+            .is_some_and(|head| head.ends_with('-'));
+        if exact { name == word } else { rest || head }
+    };
+    cells
+        .into_iter()
+        .filter(|plan| wanted(&plan.name))
+        .collect()
+}
+
 fn plan(ack: Ack, trial: Trial, seed: u64) -> Plan {
     let (mode_name, mode_words) = match ack {
         Ack::Async => ("async", "async"),
@@ -136,6 +156,24 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn a_word_names_a_cell_a_mode_or_a_fault() {
+        let count = |word| only(plans(1), Some(word)).len();
+        assert_eq!(
+            (
+                count("sync-leader-killed"),
+                count("sync"),
+                count("semi-sync")
+            ),
+            (1, 4, 4)
+        );
+        assert_eq!(
+            (count("leader-killed"), count("no-fault"), count("leader")),
+            (3, 3, 0)
+        );
+        assert_eq!(only(plans(1), None).len(), 12);
+    }
 
     #[test]
     fn every_cell_is_a_valid_trial_file() {

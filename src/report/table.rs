@@ -59,9 +59,8 @@ pub fn plain(text: &str, charset: Charset) -> String {
     match charset {
         Charset::Unicode => text.to_owned(),
         Charset::Ascii => text
-            .replace("✓ ", "")
-            .replace("✗ ", "")
-            .replace("? ", "")
+            .replace('✓', "+")
+            .replace('✗', "!")
             .replace('─', "-")
             .replace(['–', '—'], "-")
             .replace('→', "->")

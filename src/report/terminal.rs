@@ -308,3 +308,90 @@ fn expectation(verdict: &RunVerdict) -> String {
         format!("✗ {}", words.join(", "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use checkers::history::{History, Value};
+    use checkers::{Anomaly, Report};
+
+    use super::*;
+    use crate::plan::Plan;
+    use crate::report::verdict::Recovery;
+
+    const HISTORY: &str = r#"{"index":0,"time":1000000,"process":0,"type":"invoke","f":"write","key":"r1","value":7}
+{"index":1,"time":2000000,"process":"nemesis","type":"info","f":"kill","value":{"target":"leader"}}
+{"index":2,"time":3000000,"process":0,"type":"ok","f":"write","key":"r1","value":7}
+{"index":3,"time":4000000,"process":"nemesis","type":"info","f":"kill","value":{"proven":true}}
+"#;
+
+    fn plan() -> Plan {
+        let text = "name = \"trial\"\n[label]\nmode = \"async\"\nfault = \"leader killed\"\n\
+                    [expect]\nno-lost-writes = \"violated\"\nlinearizable = \"held\"\n";
+        Plan::parse(text, Path::new("trial.toml")).unwrap()
+    }
+
+    fn verdict() -> RunVerdict {
+        let ops = checkers::history::jsonl::read(HISTORY.as_bytes())
+            .unwrap()
+            .ops;
+        let mut loss = Report::new("loss", Verdict::Violated);
+        loss.figure("lost", 1);
+        loss.figure("acknowledged", 1234);
+        loss.anomalies.push(Anomaly {
+            name: "lost-write".into(),
+            key: Some(Value::str("r1")),
+            ops: vec![0, 2],
+            because: vec!["write 7 was acknowledged.".into(), "No node has it.".into()],
+        });
+        let linearizable = Report::undecided("linearizable", "nothing was read");
+        let mut stale = Report::new("stale", Verdict::Held);
+        stale.figure("reads_judged", 10);
+        let mut availability = Report::new("availability", Verdict::Held);
+        availability.figure("write_p50_us", 1540);
+        availability.figure("write_p99_us", 321_000);
+        availability.figure("writable_permille", 859);
+        let reports = [linearizable, loss, stale, availability];
+        let history = History::new(ops).unwrap();
+        let recovery = Recovery {
+            equal: Some(true),
+            ..Recovery::default()
+        };
+        let mut verdict = RunVerdict::new(&plan(), &history, &reports, recovery);
+        verdict.reproduce = vec!["schism check runs/x".into()];
+        verdict
+    }
+
+    #[test]
+    fn a_run_is_told_in_full() {
+        insta::assert_snapshot!(run(&verdict(), "runs/x", Charset::Unicode));
+    }
+
+    #[test]
+    fn a_campaign_fits_into_the_terminal() {
+        let not_valid = RunVerdict::unjudged(
+            &plan(),
+            &[],
+            Status::NotValid,
+            Some("failed to reach n3".into()),
+            Recovery::default(),
+        );
+        let verdicts = [verdict(), not_valid];
+        insta::assert_snapshot!(campaign(&verdicts, 200, Charset::Unicode));
+        insta::assert_snapshot!(campaign(&verdicts, 100, Charset::Ascii));
+        assert!(campaign(&verdicts, 200, Charset::Ascii).is_ascii());
+    }
+
+    #[test]
+    fn without_a_success_there_is_nothing_to_check() {
+        let ops = checkers::history::jsonl::read(HISTORY.replace("\"ok\"", "\"fail\"").as_bytes());
+        let history = History::new(ops.unwrap().ops).unwrap();
+        let reports = [Report::new("linearizable", Verdict::Held)];
+        let verdict = RunVerdict::new(&plan(), &history, &reports, Recovery::default());
+        assert_eq!(
+            (verdict.status, verdict.exit_code),
+            (Status::NothingToCheck, 4)
+        );
+    }
+}
