@@ -390,7 +390,7 @@ async fn carry_out_on(
     let surroundings = Surroundings {
         node_binary: common.node_binary.clone().unwrap_or_else(beside_us),
         program: program(),
-        progress: common.progress,
+        progress: progress_mode(common.progress),
         stop: Arc::clone(&stop),
     };
     let mut done = 0;
@@ -427,6 +427,16 @@ async fn carry_out_on(
     } else {
         verdict.exit_code
     })
+}
+
+/// A dumb terminal cannot redraw a line.
+fn progress_mode(mode: Mode) -> Mode {
+    let dumb = std::env::var("TERM").is_ok_and(|terminal| terminal == "dumb");
+    if dumb && mode == Mode::Auto {
+        Mode::Plain
+    } else {
+        mode
+    }
 }
 
 /// How this program was called, so that what it prints can be called again.

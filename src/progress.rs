@@ -35,9 +35,8 @@ impl Display {
     /// `title` begins every line.
     #[must_use]
     pub fn new(mode: Mode, title: &str) -> Self {
-        let dumb = std::io::stderr().is_terminal();
         let mode = match mode {
-            Mode::Auto if dumb => Mode::Line,
+            Mode::Auto if std::io::stderr().is_terminal() => Mode::Line,
             Mode::Auto => Mode::Plain,
             Mode::Line | Mode::Plain | Mode::None => mode,
         };

@@ -142,7 +142,8 @@ pub fn story(finding: &Finding) -> String {
 
 fn footer(verdict: &RunVerdict, directory: &str) -> String {
     let mut text = String::new();
-    if !verdict.faults.is_empty() {
+    let harm = |name: &str| ["partition", "kill", "pause"].contains(&name);
+    if verdict.faults.iter().any(|fault| harm(&fault.fault)) {
         let proven = verdict
             .faults
             .iter()
