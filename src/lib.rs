@@ -6,7 +6,7 @@
 //! [`run`] sets the system of [`systems`] up through [`cluster::Db`], lets the [`interpreter`]
 //! drive [`client`]s in [`worker`]s while the [`nemesis`] breaks things, heals, reads
 //! everything back, has the checkers judge, and leaves it all in the [`store`]'s directory and
-//! as words from [`report`].
+//! as words from [`report`]. [`simulate`] tells the same story in memory, in virtual time.
 
 pub mod campaign;
 pub mod claim;
@@ -26,6 +26,7 @@ pub mod progress;
 pub mod remote;
 pub mod report;
 pub mod run;
+pub mod simulate;
 pub mod store;
 pub mod suggest;
 pub mod systems;

@@ -27,9 +27,9 @@ use crate::store::{self, HISTORY, Journal, PLAN, StoreError, VERDICT};
 use crate::systems::leader_follower::{Clients, Nodes};
 
 /// How long a cluster gets to form.
-const READY_LIMIT: Duration = Duration::from_secs(15);
+pub(crate) const READY_LIMIT: Duration = Duration::from_secs(15);
 /// How long a final read may take: nobody else asks any more.
-const FINAL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const FINAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a run needs besides its plan.
 pub struct Surroundings {
@@ -243,7 +243,7 @@ impl Stage<'_> {
 }
 
 /// The plan's operations, at its pace and for its time.
-fn paced(plan: &Plan) -> Box<dyn Generator> {
+pub(crate) fn paced(plan: &Plan) -> Box<dyn Generator> {
     let operations = plan.workload().generator;
     match plan.load.rate {
         Some(per_s) => Box::new(time_limit(plan.load.time, rate(per_s, operations))),
@@ -252,7 +252,7 @@ fn paced(plan: &Plan) -> Box<dyn Generator> {
 }
 
 /// A schedule without faults.
-struct Nothing;
+pub(crate) struct Nothing;
 
 impl Generator for Nothing {
     fn next(&mut self, _: &mut Context<'_>) -> Next {
@@ -267,7 +267,7 @@ fn phase(recorder: &mut Recorder, display: &mut Display, name: &str) {
     display.phase(name);
 }
 
-fn json(value: &Value) -> serde_json::Value {
+pub(crate) fn json(value: &Value) -> serde_json::Value {
     serde_json::to_value(value).expect("values have a form in JSON")
 }
 
@@ -333,7 +333,7 @@ fn flat(report: Report) -> Vec<Report> {
 }
 
 /// Why the faults of the plan proved nothing: one that never came, or that hit nobody at work.
-fn toothless(plan: &Plan, ops: &[Op]) -> Option<String> {
+pub(crate) fn toothless(plan: &Plan, ops: &[Op]) -> Option<String> {
     for fault in &plan.faults {
         let f = fault.kind.as_str();
         let Some(begun) = ops.iter().position(|op| op.f == f) else {

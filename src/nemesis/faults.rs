@@ -98,15 +98,8 @@ impl Faults {
 
     async fn choose(&mut self, order: &Invocation) -> Result<(Target, Vec<usize>), NemesisError> {
         let fault = order.f.as_str();
-        let word = order
-            .value
-            .get("target")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let target = Target::parse(word)
-            .ok_or_else(|| no_target(fault, &format!("no target is called {word:?}")))?;
-        let needs_leader = matches!(target, Target::Leader | Target::Follower | Target::OneWay);
-        let leader = if needs_leader {
+        let target = Target::of(order).map_err(|why| no_target(fault, &why))?;
+        let leader = if target.needs_leader() {
             self.leader(fault).await?
         } else {
             None
@@ -120,12 +113,7 @@ impl Faults {
     async fn partition(&mut self, order: &Invocation) -> Result<Value, NemesisError> {
         let (target, chosen) = self.choose(order).await?;
         let nodes = self.cluster.nodes.len();
-        let grudge = match target {
-            Target::OneWay => Grudge::deafen(nodes, chosen[0]),
-            Target::Leader | Target::Follower | Target::Random | Target::All | Target::Halves => {
-                Grudge::split(nodes, &chosen)
-            }
-        };
+        let grudge = Grudge::of(target, nodes, &chosen);
         self.near = (0..nodes).filter(|node| !chosen.contains(node)).collect();
         self.grudge = Some(grudge.clone());
         let proof = net::cut(&self.cluster, &grudge).await?;

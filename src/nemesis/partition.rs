@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::target::Target;
+
 /// A grudge: for each node, by position, the nodes whose packets it drops.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grudge {
@@ -10,6 +12,21 @@ pub struct Grudge {
 }
 
 impl Grudge {
+    /// What a partition of a target means, once its nodes are `chosen`.
+    ///
+    /// # Panics
+    ///
+    /// If a one-way partition comes without its node.
+    #[must_use]
+    pub fn of(target: Target, nodes: usize, chosen: &[usize]) -> Self {
+        match target {
+            Target::OneWay => Self::deafen(nodes, chosen[0]),
+            Target::Leader | Target::Follower | Target::Random | Target::All | Target::Halves => {
+                Self::split(nodes, chosen)
+            }
+        }
+    }
+
     /// The nodes of `apart` and all the others no longer hear each other.
     #[must_use]
     pub fn split(nodes: usize, apart: &[usize]) -> Self {

@@ -1,10 +1,12 @@
 //! Which nodes a fault hits: pure choices.
 
+use checkers::history::Value;
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use workloads::generator::Invocation;
 
 /// Whom a fault hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +53,26 @@ impl Target {
         ]
         .into_iter()
         .find(|target| target.as_str() == word)
+    }
+
+    /// The target that an order of the schedule names.
+    ///
+    /// # Errors
+    ///
+    /// That there is none of that name, in words.
+    pub fn of(order: &Invocation) -> Result<Self, String> {
+        let word = order.value.get("target").and_then(Value::as_str);
+        let word = word.unwrap_or_default();
+        Self::parse(word).ok_or_else(|| format!("no target is called {word:?}"))
+    }
+
+    /// Whether it cannot be found without knowing who leads.
+    #[must_use]
+    pub fn needs_leader(self) -> bool {
+        match self {
+            Self::Leader | Self::Follower | Self::OneWay => true,
+            Self::Random | Self::All | Self::Halves => false,
+        }
     }
 }
 

@@ -1,11 +1,16 @@
 //! The reference node for leader–follower replication, as a system under test.
 //!
 //! [`Nodes`] installs, starts and steers the nodes over SSH and HTTP; [`Clients`] opens the
-//! clients that the interpreter drives. The client neither retries nor follows redirects, and
-//! keeps one connection of its own: an operation is one request.
+//! clients that the interpreter drives. [`Simulated`] is both, with nodes in memory and in
+//! virtual time; what clients make of answers, and the operator of statuses, is shared. A client
+//! neither retries nor follows redirects, and keeps one connection of its own: an operation is
+//! one request.
 
 mod client;
+mod failover;
 mod operator;
+mod session;
+mod simulated;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,7 +25,9 @@ use super::daemon::Daemon;
 use crate::cluster::{DbError, Node};
 use crate::remote::Command;
 
-pub use client::{Clients, LeaderFollowerClient, definite_errors};
+pub use client::{Clients, LeaderFollowerClient};
+pub use session::definite_errors;
+pub use simulated::{Ended, Simulated};
 
 /// The switches of the nodes, as trial files give them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

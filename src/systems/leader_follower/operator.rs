@@ -1,21 +1,22 @@
 //! What an operator does: set up, watch, kill, start, promote.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use checkers::history::Value;
-use fixtures::bugs::Bug;
-use fixtures::config::{Candidate, Promotion, Switch};
+use fixtures::config::Switch;
 use fixtures::protocol::{Fence, Fenced, OpError, Promote, Promoted, Role, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::failover::{self, Consulted};
 use super::{CLIENT_PORT, HOME, Nodes, START_LIMIT};
 use crate::cluster::{Db, DbError, Equal, Job, Leaders, Node, Processes};
 use crate::remote::on_all;
 
 /// How long a healthy node may take to answer the operator.
-const ASK_LIMIT: Duration = Duration::from_millis(500);
+pub(super) const ASK_LIMIT: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(10);
 
 impl Nodes {
@@ -80,24 +81,17 @@ impl Nodes {
     }
 
     /// The promises of the nodes that can be reached, and where their logs end.
-    async fn consult(
-        &self,
-        nodes: &[Node],
-        reachable: &[usize],
-        epoch: u64,
-    ) -> Vec<(usize, Fenced)> {
+    async fn consult(&self, nodes: &[Node], reachable: &[usize], epoch: u64) -> Consulted {
         let fencing = self.mode.fencing == Switch::On;
         let answers = on_all(reachable, async |position| {
+            let node = &nodes[*position];
             let answer = if fencing {
-                self.ask::<Fenced>(&nodes[*position], "/admin/fence", Some(&Fence { epoch }))
-                    .await
+                let fence = Fence { epoch };
+                self.ask::<Fenced>(node, "/admin/fence", Some(&fence)).await
             } else {
-                self.status(&nodes[*position]).await.map(|status| Fenced {
-                    granted: true,
-                    epoch: status.epoch,
-                    last_epoch: status.last_epoch,
-                    last_position: status.last_position,
-                })
+                self.status(node)
+                    .await
+                    .map(|status| failover::unfenced(&status))
             };
             Ok::<_, DbError>(answer.ok().map(|answer| (*position, answer)))
         })
@@ -106,71 +100,30 @@ impl Nodes {
         granted.filter(|(_, answer)| answer.granted).collect()
     }
 
-    fn candidate(&self, consulted: &[(usize, Fenced)]) -> Option<usize> {
-        let end = |(_, fenced): &&(usize, Fenced)| (fenced.last_epoch, fenced.last_position);
-        let found = if self.mode.has(Bug::PromoteStaleFollower) {
-            consulted.iter().min_by_key(end)
-        } else {
-            match self.mode.candidate {
-                // Of several equal ones the first, which `max_by_key` would not give.
-                Candidate::MostAdvanced => consulted.iter().rev().max_by_key(end),
-                Candidate::Any => consulted.first(),
-            }
-        };
-        found.map(|(position, _)| *position)
-    }
-
     async fn failover(&self, nodes: &[Node], reachable: &[usize]) -> Result<Value, DbError> {
-        let refuse = |cause: String| Err(system("promote a follower", "the cluster", cause));
-        if self.mode.promotion == Promotion::None {
-            return refuse("the mode has promotion = none; choose operator".into());
-        }
+        let refuse = |cause: String| system("promote a follower", "the cluster", cause);
+        failover::may_promote(&self.mode).map_err(refuse)?;
         let near: Vec<Option<Status>> = on_all(reachable, async |position| {
             Ok::<_, DbError>(self.status(&nodes[*position]).await.ok())
         })
         .await
         .unwrap_or_default();
-        let epoch = near
-            .iter()
-            .flatten()
-            .map(|status| status.epoch)
-            .max()
-            .unwrap_or(0)
-            + 1;
+        let epoch = failover::next_epoch(near.iter().flatten());
         let consulted = self.consult(nodes, reachable, epoch).await;
-        let needed = self.mode.consult_min(nodes.len());
-        if consulted.len() < needed {
-            let got = consulted.len();
-            return refuse(format!("{got} nodes promised epoch {epoch}, {needed} must"));
-        }
-        let Some(chosen) = self.candidate(&consulted) else {
-            return refuse("no node could be reached".into());
-        };
+        let chosen = failover::choose(&self.mode, nodes.len(), epoch, &consulted);
+        let chosen = chosen.map_err(refuse)?;
         let promoted: Promoted = self
             .ask(&nodes[chosen], "/admin/promote", Some(&Promote { epoch }))
             .await?;
         let status = self.status(&nodes[chosen]).await?;
-        if status.role != Role::Leader {
-            return refuse(format!(
-                "{} does not lead after it was promoted",
-                status.name
-            ));
-        }
+        let names: Vec<Arc<str>> = nodes.iter().map(|node| Arc::clone(&node.name)).collect();
+        let told = failover::told(&names, &consulted, &promoted, &status).map_err(refuse)?;
         self.directory.announce(chosen);
-        let ends = consulted
-            .iter()
-            .map(|(position, fenced)| (&*nodes[*position].name, number(fenced.last_position)));
-        Ok(Value::map([
-            ("leader", Value::str(&nodes[chosen].name)),
-            ("epoch", number(promoted.epoch)),
-            ("begins-at", number(promoted.position)),
-            ("log-ends", Value::map(ends)),
-            ("proven", Value::Bool(true)),
-        ]))
+        Ok(told)
     }
 }
 
-fn number(number: u64) -> Value {
+pub(super) fn number(number: u64) -> Value {
     Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
@@ -194,8 +147,17 @@ fn in_words(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
+/// Who leads the highest epoch, by position, among those that answered.
+pub(super) fn leader<'a>(statuses: impl Iterator<Item = Option<&'a Status>>) -> Option<usize> {
+    let leads = statuses.enumerate().filter_map(|(position, status)| {
+        let status = status.filter(|status| status.role == Role::Leader)?;
+        Some((status.epoch, position))
+    });
+    leads.max().map(|(_, position)| position)
+}
+
 /// The cluster is formed when one node leads, all others follow it, and it hears from them.
-fn formed(statuses: &[Status]) -> Result<(), String> {
+pub(super) fn formed(statuses: &[Status]) -> Result<(), String> {
     let leaders: Vec<&Status> = statuses.iter().filter(|s| s.role == Role::Leader).collect();
     let [leader] = leaders[..] else {
         return Err(format!("{} nodes lead", leaders.len()));
@@ -213,7 +175,7 @@ fn formed(statuses: &[Status]) -> Result<(), String> {
 }
 
 /// Equal: formed, with the same log end applied everywhere, and the same contents.
-fn equal(statuses: &[Status]) -> Result<(), String> {
+pub(super) fn equal(statuses: &[Status]) -> Result<(), String> {
     formed(statuses)?;
     let first = &statuses[0];
     let differs = statuses.iter().find(|status| {
@@ -227,7 +189,7 @@ fn equal(statuses: &[Status]) -> Result<(), String> {
     }
 }
 
-fn describe(status: &Status) -> Value {
+pub(super) fn describe(status: &Status) -> Value {
     let dropped: usize = status
         .dropped
         .iter()
@@ -368,14 +330,7 @@ impl Leaders for Nodes {
     fn leader<'a>(&'a self, nodes: &'a [Node]) -> Job<'a, Option<usize>> {
         Box::pin(async move {
             let statuses = self.statuses(nodes).await;
-            let leads = statuses
-                .iter()
-                .enumerate()
-                .filter_map(|(position, status)| {
-                    let status = status.as_ref().ok()?;
-                    (status.role == Role::Leader).then_some((status.epoch, position))
-                });
-            Ok(leads.max().map(|(_, position)| position))
+            Ok(leader(statuses.iter().map(|status| status.as_ref().ok())))
         })
     }
 

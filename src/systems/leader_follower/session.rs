@@ -1,0 +1,297 @@
+//! A client process's side of the conversation: what it asks, whom, and what it makes of the
+//! answer. It has no socket: [`super::client`] carries it over HTTP, [`super::simulated`] in
+//! memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use checkers::history::Value;
+use fixtures::protocol::{Answer, ErrorCode, OpError, Operation, Request, RequestId, Response};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use workloads::generator::Invocation;
+
+use super::Directory;
+use crate::client::{Outcome, Reply, Route};
+
+/// The node's errors, and whether each promises that a write did not happen and never will.
+pub fn definite_errors() -> impl Iterator<Item = (ErrorCode, bool)> {
+    ErrorCode::ALL
+        .into_iter()
+        .map(|code| (code, code.definite()))
+}
+
+/// What all clients of a run share.
+pub(super) struct Sessions {
+    names: Arc<[Arc<str>]>,
+    route: Route,
+    seed: u64,
+    directory: Arc<Directory>,
+    /// Whom the client in each slot believes to lead; outlives the client's process.
+    beliefs: Vec<Arc<AtomicUsize>>,
+}
+
+impl Sessions {
+    /// For so many slots, which all begin by believing that the first of the nodes leads.
+    pub(super) fn new(
+        names: impl IntoIterator<Item = Arc<str>>,
+        route: Route,
+        slots: u32,
+        seed: u64,
+        directory: Arc<Directory>,
+    ) -> Self {
+        Self {
+            names: names.into_iter().collect(),
+            route,
+            seed,
+            directory,
+            beliefs: (0..slots).map(|_| Arc::default()).collect(),
+        }
+    }
+
+    pub(super) fn open(&self, slot: usize, process: u32) -> Session {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(u64::from(process));
+        Session {
+            names: Arc::clone(&self.names),
+            route: self.route,
+            slot,
+            process,
+            number: 0,
+            rng,
+            belief: Arc::clone(&self.beliefs[slot]),
+            // Half of the clients hear of a new leader as soon as it is announced; the others
+            // find out when the old one fails them, as clients with an old address do.
+            directory: slot.is_multiple_of(2).then(|| Arc::clone(&self.directory)),
+            heard: 0,
+        }
+    }
+}
+
+/// One process, one operation at a time.
+pub(super) struct Session {
+    names: Arc<[Arc<str>]>,
+    route: Route,
+    slot: usize,
+    process: u32,
+    number: u64,
+    rng: ChaCha8Rng,
+    belief: Arc<AtomicUsize>,
+    directory: Option<Arc<Directory>>,
+    heard: u64,
+}
+
+/// A request and the node that it goes to.
+pub(super) struct Asked {
+    pub(super) position: usize,
+    pub(super) request: Request,
+}
+
+/// Why a request has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// Nobody was there; nothing was sent, not even a byte.
+    Refused,
+    /// It took too long.
+    TimedOut,
+    /// The connection ended after something may have been sent.
+    Broken(String),
+}
+
+impl Session {
+    /// The request for an operation, and whom it goes to.
+    ///
+    /// # Errors
+    ///
+    /// The client's reply, if the system has no such operation and nothing must be sent.
+    pub(super) fn ask(&mut self, op: &Invocation) -> Result<Asked, Reply> {
+        let operation = operation(op).map_err(|reason| Reply {
+            outcome: Outcome::Fail(reason),
+            node: op.node.clone(),
+        })?;
+        let position = self.choose(op, &operation);
+        self.number += 1;
+        let id = RequestId {
+            client: u64::from(self.process),
+            number: self.number,
+        };
+        Ok(Asked {
+            position,
+            request: Request {
+                id,
+                op: operation,
+                seen: None,
+            },
+        })
+    }
+
+    /// What the client makes of the answer.
+    pub(super) fn conclude(&self, asked: &Asked, answer: Result<Response, Silence>) -> Reply {
+        self.learn(asked.position, &answer);
+        Reply {
+            outcome: outcome(answer, asked.request.op.is_read()),
+            node: Some(Arc::clone(&self.names[asked.position])),
+        }
+    }
+
+    fn choose(&mut self, op: &Invocation, operation: &Operation) -> usize {
+        if let Some(named) = &op.node
+            && let Some(position) = self.names.iter().position(|name| name == named)
+        {
+            return position;
+        }
+        if let Some((count, leader)) = self.directory.as_ref().and_then(|d| d.last())
+            && count > self.heard
+        {
+            self.heard = count;
+            self.belief.store(leader, Ordering::Relaxed);
+        }
+        match self.route {
+            Route::Pinned if operation.is_read() => self.slot % self.names.len(),
+            Route::Random if operation.is_read() => self.rng.random_range(0..self.names.len()),
+            Route::Leader | Route::Pinned | Route::Random => self.belief.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Whom to ask next time: whoever the node names, or the next node in turn if the one that
+    /// is believed to lead does not act like a leader.
+    fn learn(&self, position: usize, answer: &Result<Response, Silence>) {
+        if position != self.belief.load(Ordering::Relaxed) {
+            return;
+        }
+        let named = |leader: &Option<String>| {
+            let leader = leader.as_deref()?;
+            self.names
+                .iter()
+                .position(|name| **name == *leader)
+                .filter(|n| *n != position)
+        };
+        let next = (position + 1) % self.names.len();
+        match answer {
+            Ok(Response::Done(_)) => {}
+            Ok(Response::Error(OpError {
+                code: ErrorCode::Mismatch,
+                ..
+            })) => {}
+            Ok(Response::Error(error)) => {
+                self.belief
+                    .store(named(&error.leader).unwrap_or(next), Ordering::Relaxed);
+            }
+            Err(_) => self.belief.store(next, Ordering::Relaxed),
+        }
+    }
+}
+
+/// What the node is asked for an operation of a workload.
+fn operation(op: &Invocation) -> Result<Operation, String> {
+    let key = match &op.key {
+        Some(Value::Str(text)) => text.to_string(),
+        Some(Value::Int(number)) => number.to_string(),
+        other => return Err(format!("{} needs a key, not {other:?}", op.f)),
+    };
+    let number = |value: &Value| {
+        value
+            .as_int()
+            .ok_or_else(|| format!("{} needs a whole number, not {value}", op.f))
+    };
+    Ok(match op.f.as_str() {
+        "read" => Operation::Get { key },
+        "write" => Operation::Put {
+            key,
+            value: number(&op.value)?,
+        },
+        "cas" => {
+            let Some([old, new]) = op.value.as_list() else {
+                return Err(format!("cas needs two values, not {}", op.value));
+            };
+            Operation::Cas {
+                key,
+                old: old.as_int(),
+                new: number(new)?,
+            }
+        }
+        "add" => Operation::SetAdd {
+            key,
+            element: number(&op.value)?,
+        },
+        "read-set" => Operation::SetRead { key },
+        "final-read" => Operation::LocalGet { key },
+        "final-read-set" => Operation::LocalSetRead { key },
+        other => return Err(format!("this system has no operation {other:?}")),
+    })
+}
+
+/// Every error is unknown unless it is in the table; an operation that only reads has failed
+/// on any error, having changed nothing.
+fn outcome(answer: Result<Response, Silence>, reads: bool) -> Outcome {
+    let unknown = |reason| {
+        if reads {
+            Outcome::Fail(reason)
+        } else {
+            Outcome::Info(reason)
+        }
+    };
+    match answer {
+        Ok(Response::Done(done)) => Outcome::Ok(match done.result {
+            Answer::Written => Value::Nil,
+            Answer::Register(value) => value.map_or(Value::Nil, Value::Int),
+            Answer::Set(elements) => Value::List(elements.into_iter().map(Value::Int).collect()),
+        }),
+        Ok(Response::Error(OpError { code, message, .. })) => {
+            let reason = format!("{code:?}: {message}");
+            if code.definite() {
+                Outcome::Fail(reason)
+            } else {
+                unknown(reason)
+            }
+        }
+        Err(Silence::Refused) => Outcome::Fail("could not connect".into()),
+        Err(Silence::TimedOut) => unknown("timed out".into()),
+        Err(Silence::Broken(reason)) => unknown(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use checkers::history::F;
+
+    use super::*;
+
+    fn error(code: ErrorCode) -> Result<Response, Silence> {
+        Ok(Response::Error(OpError {
+            code,
+            message: String::new(),
+            leader: None,
+        }))
+    }
+
+    #[test]
+    fn only_the_table_makes_a_write_fail() {
+        for (code, definite) in definite_errors() {
+            let failed = matches!(outcome(error(code), false), Outcome::Fail(_));
+            assert_eq!(failed, definite, "{code:?}");
+            assert!(matches!(outcome(error(code), true), Outcome::Fail(_)));
+        }
+    }
+
+    #[test]
+    fn silence_is_unknown_unless_nothing_was_sent() {
+        let refused = outcome(Err(Silence::Refused), false);
+        assert!(matches!(refused, Outcome::Fail(_)));
+        for silence in [Silence::TimedOut, Silence::Broken("reset".into())] {
+            assert!(matches!(
+                outcome(Err(silence.clone()), false),
+                Outcome::Info(_)
+            ));
+            assert!(matches!(outcome(Err(silence), true), Outcome::Fail(_)));
+        }
+    }
+
+    #[test]
+    fn what_the_system_lacks_is_refused_before_it_is_sent() {
+        let pop = Invocation::new(F::new("pop"), Some(Value::str("q")), Value::Nil);
+        assert!(operation(&pop).unwrap_err().contains("no operation"));
+        let write = Invocation::new(F::new("write"), Some(Value::str("r")), Value::str("x"));
+        assert!(operation(&write).unwrap_err().contains("whole number"));
+    }
+}

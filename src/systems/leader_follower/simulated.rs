@@ -1,0 +1,418 @@
+//! The nodes in memory, in virtual time, with their clients and their operator.
+//!
+//! The nodes run the code that is deployed. Clients and operator do what the real ones do: they
+//! share all that is not a socket with them. They reach every node at any time, as on hosts,
+//! where only the packets between nodes are dropped. The same seed and the same calls give the
+//! same answers at the same times.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use checkers::history::{Nanos, Value};
+use fixtures::config::{Mode, Switch};
+use fixtures::drive::sim::{Event, Network, Outcome, Sim};
+use fixtures::protocol::{Promoted, Response, Status};
+use fixtures::replica::{self, MILLISECOND, Token};
+use fixtures::replicas::LeaderFollower;
+use workloads::generator::Invocation;
+
+use super::Directory;
+use super::failover::{self, Consulted};
+use super::operator::{self, ASK_LIMIT};
+use super::session::{Asked, Session, Sessions, Silence};
+use crate::client::{Reply, Route};
+use crate::cluster::Equal;
+
+/// Messages of nodes, clients and operator take this long, and disks too: a local network and a
+/// modest disk, so that operations overlap and followers lag.
+const NETWORK: Network = Network {
+    delay_min: MILLISECOND / 5,
+    delay_max: MILLISECOND,
+    loss: 0.0,
+    duplication: 0.0,
+    sync_min: MILLISECOND / 2,
+    sync_max: 3 * MILLISECOND,
+};
+
+/// A cluster in memory, its clients and its operator.
+pub struct Simulated {
+    sim: Sim<LeaderFollower>,
+    mode: Mode,
+    names: Arc<[Arc<str>]>,
+    /// Nodes that are up but stopped; they answer nobody.
+    paused: BTreeSet<usize>,
+    sessions: Sessions,
+    /// The process in each slot, once it has asked something.
+    clients: Vec<Option<(u32, Session)>>,
+    directory: Arc<Directory>,
+    open: BTreeMap<Token, Open>,
+    /// When the clients' patience ends.
+    deadlines: BTreeSet<(Nanos, Token)>,
+    failover: Option<Failover>,
+    ended: Vec<Ended>,
+}
+
+/// Something that was asked for has come to an end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// A client's operation.
+    Operation {
+        /// The client's slot.
+        slot: usize,
+        /// The client's process.
+        process: u32,
+        /// What the client tells of it.
+        reply: Reply,
+    },
+    /// The operator's promotion: what was done, or why nothing was, in words.
+    Promotion(Result<Value, String>),
+}
+
+struct Open {
+    slot: usize,
+    process: u32,
+    asked: Asked,
+    deadline: Nanos,
+}
+
+/// A promotion under way.
+struct Failover {
+    epoch: u64,
+    /// When whoever has not answered by then counts as silent.
+    deadline: Nanos,
+    consulted: Consulted,
+    step: Step,
+}
+
+enum Step {
+    /// These have been asked to promise.
+    Fencing(BTreeMap<Token, usize>),
+    /// This node has been asked to lead.
+    Promoting(Token, usize),
+}
+
+impl Simulated {
+    /// So many nodes, just started, and so many slots of clients; everything by chance comes
+    /// from the seeds: that of the clients is the plan's.
+    ///
+    /// # Panics
+    ///
+    /// If the mode is not valid for so many nodes.
+    #[must_use]
+    pub fn new(
+        nodes: usize,
+        mode: &Mode,
+        (route, slots): (Route, u32),
+        (client_seed, node_seed): (u64, u64),
+    ) -> Self {
+        let names: Arc<[Arc<str>]> = (1..=nodes)
+            .map(|number| Arc::from(format!("n{number}").as_str()))
+            .collect();
+        let directory = Arc::<Directory>::default();
+        let shared = Arc::clone(&directory);
+        Self {
+            sim: Sim::new(nodes, mode, NETWORK, node_seed),
+            mode: mode.clone(),
+            sessions: Sessions::new(names.iter().cloned(), route, slots, client_seed, shared),
+            names,
+            paused: BTreeSet::new(),
+            clients: (0..slots).map(|_| None).collect(),
+            directory,
+            open: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            failover: None,
+            ended: Vec::new(),
+        }
+    }
+
+    /// The virtual time, since the nodes were started.
+    #[must_use]
+    pub fn now(&self) -> Nanos {
+        self.sim.now()
+    }
+
+    /// The names of the nodes, by position.
+    #[must_use]
+    pub fn names(&self) -> &[Arc<str>] {
+        &self.names
+    }
+
+    /// Has the client in a slot perform an operation within `timeout`. A new process number
+    /// means a new client.
+    pub fn invoke(&mut self, slot: usize, process: u32, op: &Invocation, timeout: Duration) {
+        let client = &mut self.clients[slot];
+        let session = match client {
+            Some((number, session)) if *number == process => session,
+            _ => {
+                &mut client
+                    .insert((process, self.sessions.open(slot, process)))
+                    .1
+            }
+        };
+        match session.ask(op) {
+            Err(reply) => self.ended.push(Ended::Operation {
+                slot,
+                process,
+                reply,
+            }),
+            Ok(asked) => {
+                let token = self.sim.request(asked.position, asked.request.clone());
+                let deadline = self.now() + nanos(timeout);
+                self.deadlines.insert((deadline, token));
+                self.open.insert(
+                    token,
+                    Open {
+                        slot,
+                        process,
+                        asked,
+                        deadline,
+                    },
+                );
+            }
+        }
+    }
+
+    /// Lets time pass until something ends, at the latest until `until`; returns what ended.
+    pub fn step(&mut self, until: Nanos) -> Vec<Ended> {
+        if self.ended.is_empty() {
+            let patience = self.deadlines.first().map(|(at, _)| *at);
+            let operator = self.failover.as_ref().map(|failover| failover.deadline);
+            let due = [patience, operator].into_iter().flatten();
+            let due = due.fold(until, Nanos::min);
+            for event in self.sim.step_until_event(due) {
+                self.answered(event);
+            }
+            self.run_out_of_patience();
+        }
+        std::mem::take(&mut self.ended)
+    }
+
+    /// Kills a node.
+    pub fn kill(&mut self, node: usize) {
+        self.sim.crash(node);
+        self.paused.remove(&node);
+    }
+
+    /// Starts a node that was killed.
+    pub fn start(&mut self, node: usize) {
+        self.sim.restart(node);
+    }
+
+    /// Stops a node's clockwork.
+    pub fn pause(&mut self, node: usize) {
+        if self.sim.is_up(node) {
+            self.sim.pause(node);
+            self.paused.insert(node);
+        }
+    }
+
+    /// Lets it go on.
+    pub fn resume(&mut self, node: usize) {
+        self.sim.resume(node);
+        self.paused.remove(&node);
+    }
+
+    /// Has a node drop what another one sends it.
+    pub fn drop_packets(&mut self, node: usize, from: usize) {
+        self.sim.cut(from, node);
+    }
+
+    /// Has all nodes hear each other again.
+    pub fn heal(&mut self) {
+        self.sim.heal();
+    }
+
+    /// Whether one node leads and all others follow it.
+    #[must_use]
+    pub fn formed(&self) -> bool {
+        let all: Option<Vec<Status>> = self.statuses().into_iter().collect();
+        all.is_some_and(|all| operator::formed(&all).is_ok())
+    }
+
+    /// Whether the nodes are equal, and what each says of itself.
+    #[must_use]
+    pub fn equal(&self) -> Equal {
+        let statuses = self.statuses();
+        let states = statuses.iter().zip(self.names.iter());
+        let states = states.map(|(status, name)| {
+            let told = status.as_ref().map(operator::describe);
+            (name.to_string(), told.unwrap_or(Value::str("no answer")))
+        });
+        let states = states.collect();
+        let all: Option<Vec<Status>> = statuses.into_iter().collect();
+        let reached = all.is_some_and(|all| operator::equal(&all).is_ok());
+        Equal { reached, states }
+    }
+
+    /// The node that leads with the highest epoch, by position, among those that answer.
+    #[must_use]
+    pub fn leader(&self) -> Option<usize> {
+        operator::leader(self.statuses().iter().map(Option::as_ref))
+    }
+
+    /// Has the operator begin to make one of the `reachable` nodes lead.
+    pub fn promote(&mut self, reachable: &[usize]) {
+        if let Err(why) = failover::may_promote(&self.mode) {
+            return self.ended.push(Ended::Promotion(Err(why)));
+        }
+        let statuses = self.statuses();
+        let near = || {
+            let of = |node: &usize| Some((*node, statuses[*node].as_ref()?));
+            reachable.iter().filter_map(of)
+        };
+        let epoch = failover::next_epoch(near().map(|(_, status)| status));
+        let mut failover = Failover {
+            epoch,
+            deadline: self.now() + nanos(ASK_LIMIT),
+            consulted: Consulted::new(),
+            step: Step::Fencing(BTreeMap::new()),
+        };
+        if self.mode.fencing == Switch::On {
+            let asked = reachable
+                .iter()
+                .map(|node| (self.sim.fence(*node, epoch), *node));
+            failover.step = Step::Fencing(asked.collect());
+        } else {
+            let unfenced = near().map(|(node, status)| (node, failover::unfenced(status)));
+            failover.consulted = unfenced.collect();
+        }
+        self.go_on(failover);
+    }
+
+    /// What each node says of itself; none of those that do not answer.
+    fn statuses(&self) -> Vec<Option<Status>> {
+        let answers = |node: &usize| !self.paused.contains(node);
+        (0..self.names.len())
+            .map(|node| Some(node).filter(answers).and_then(|n| self.sim.status(n)))
+            .collect()
+    }
+
+    fn answered(&mut self, event: Event) {
+        let Event { token, outcome, .. } = event;
+        if let Some(open) = self.open.remove(&token) {
+            self.deadlines.remove(&(open.deadline, token));
+            let answer = match outcome {
+                Outcome::Answered(reply) => Ok(of_operation(reply)),
+                Outcome::Refused => Err(Silence::Refused),
+                Outcome::Broken => Err(Silence::Broken("the connection was reset".into())),
+            };
+            self.conclude(open, answer);
+        } else if let Some(failover) = self.failover.take() {
+            // Otherwise somebody's patience was over before.
+            self.hear(failover, token, outcome);
+        }
+    }
+
+    fn run_out_of_patience(&mut self) {
+        let now = self.now();
+        while let Some((at, token)) = self.deadlines.first().copied()
+            && at <= now
+        {
+            self.deadlines.remove(&(at, token));
+            if let Some(open) = self.open.remove(&token) {
+                self.conclude(open, Err(Silence::TimedOut));
+            }
+        }
+        if let Some(mut failover) = self.failover.take_if(|failover| failover.deadline <= now) {
+            match &mut failover.step {
+                Step::Fencing(waiting) => {
+                    waiting.clear();
+                    self.go_on(failover);
+                }
+                Step::Promoting(_, node) => {
+                    let why = format!("{} did not answer in time", self.names[*node]);
+                    self.ended.push(Ended::Promotion(Err(why)));
+                }
+            }
+        }
+    }
+
+    fn conclude(&mut self, open: Open, answer: Result<Response, Silence>) {
+        let Open {
+            slot,
+            process,
+            asked,
+            ..
+        } = open;
+        let client = self.clients[slot].as_ref();
+        let (_, session) = client.expect("whoever asked has a session");
+        let reply = session.conclude(&asked, answer);
+        self.ended.push(Ended::Operation {
+            slot,
+            process,
+            reply,
+        });
+    }
+
+    /// Takes in what the operator was answered.
+    fn hear(&mut self, mut failover: Failover, token: Token, outcome: Outcome) {
+        match (&mut failover.step, outcome) {
+            (Step::Fencing(waiting), outcome) => {
+                if let Some(node) = waiting.remove(&token)
+                    && let Outcome::Answered(replica::Reply::Fenced(Ok(fenced))) = outcome
+                    && fenced.granted
+                {
+                    failover.consulted.push((node, fenced));
+                }
+                self.go_on(failover);
+            }
+            (Step::Promoting(asked, node), outcome) if *asked == token => {
+                let done = match outcome {
+                    Outcome::Answered(replica::Reply::Promoted(Ok(promoted))) => {
+                        self.finish(*node, &failover.consulted, &promoted)
+                    }
+                    Outcome::Answered(_) | Outcome::Refused | Outcome::Broken => {
+                        Err(format!("{} would not lead: {outcome:?}", self.names[*node]))
+                    }
+                };
+                self.ended.push(Ended::Promotion(done));
+            }
+            (Step::Promoting(..), _) => self.failover = Some(failover),
+        }
+    }
+
+    /// Promotes, once everybody who was asked has promised, refused or been silent.
+    fn go_on(&mut self, mut failover: Failover) {
+        if let Step::Fencing(waiting) = &failover.step
+            && waiting.is_empty()
+        {
+            failover.consulted.sort_by_key(|(node, _)| *node);
+            let nodes = self.names.len();
+            match failover::choose(&self.mode, nodes, failover.epoch, &failover.consulted) {
+                Err(why) => return self.ended.push(Ended::Promotion(Err(why))),
+                Ok(node) => {
+                    let token = self.sim.promote(node, failover.epoch);
+                    failover.step = Step::Promoting(token, node);
+                    failover.deadline = self.now() + nanos(ASK_LIMIT);
+                }
+            }
+        }
+        self.failover = Some(failover);
+    }
+
+    fn finish(
+        &self,
+        node: usize,
+        consulted: &Consulted,
+        promoted: &Promoted,
+    ) -> Result<Value, String> {
+        let status = self.sim.status(node).ok_or("it is down again")?;
+        let told = failover::told(&self.names, consulted, promoted, &status)?;
+        self.directory.announce(node);
+        Ok(told)
+    }
+}
+
+fn of_operation(reply: replica::Reply) -> Response {
+    match reply {
+        replica::Reply::Op(response) => response,
+        replica::Reply::Fenced(_) | replica::Reply::Promoted(_) => {
+            unreachable!("operations are not answered so")
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> Nanos {
+    Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
+}
