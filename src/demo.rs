@@ -15,9 +15,9 @@ use crate::systems::leader_follower::Switches;
 /// The modes of the demo.
 const MODES: [Ack; 3] = [Ack::Async, Ack::SemiSync, Ack::Sync];
 
-/// How far asynchronous followers lag: what was acknowledged within this time before a leader is
-/// killed has reached nobody. Real ones lag between milliseconds and hours.
-const ASYNC_SHIPS_EVERY_MS: u64 = 100;
+/// Asynchronous followers lag by this to twice this: what was acknowledged within the last such
+/// time before a leader is killed has reached nobody. Real ones lag by milliseconds to hours.
+const ASYNC_SHIPS_EVERY_MS: u64 = 50;
 
 /// What a mode is put through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
