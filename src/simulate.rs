@@ -181,8 +181,8 @@ impl<'p> Stage<'p> {
         })?;
 
         self.phase("heal");
-        let mended = self.recover();
         self.note("heal", Value::Nil);
+        let mended = self.recover();
         self.note("heal", mended);
         self.phase("recover");
         self.wait_until(plan.load.recovery, |cluster| cluster.equal().reached);
