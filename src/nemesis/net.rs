@@ -2,7 +2,7 @@
 //! host, so that healing removes only what is ours.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::NemesisError;
 use super::partition::Grudge;
@@ -13,6 +13,8 @@ use crate::remote::{Command, on_all};
 const TABLE: &str = "inet schism";
 /// How long a probe waits for an answer; a local network answers within a millisecond.
 const PROBE: &str = "0.4";
+/// How long connections that should form may fail to.
+const PATIENCE: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The rules that one node needs: whom it drops, and whom it only counts because that one has
@@ -115,37 +117,59 @@ async fn run(node: &Node, command: &Command, fault: &str) -> Result<String, Neme
         })
 }
 
-/// Connects from every node to every other and compares with the grudge.
+/// Connects from every node to every other and compares with the grudge. A connection that
+/// should be refused and forms disproves a cut at once; one that should form may need more than
+/// one try on hosts that are busy.
 async fn prove(cluster: &Cluster, grudge: &Grudge) -> Result<String, NemesisError> {
     let fault = if grudge.drops.is_empty() {
         "heal"
     } else {
         "partition"
     };
-    let nodes: Vec<usize> = (0..cluster.nodes.len()).collect();
-    let seen = on_all(&nodes, async |node| probe(cluster, *node, fault).await).await?;
-    let (mut cut, mut open) = (0, 0);
-    for (from, reached) in seen.into_iter().enumerate() {
-        for (to, reached) in reached {
-            let expected = grudge.connected(from, to);
-            if reached != expected {
-                let (one, other) = (&cluster.nodes[from].name, &cluster.nodes[to].name);
-                let is = if reached {
-                    "still reached"
-                } else {
-                    "could not reach"
-                };
-                let evidence = format!("{one} {is} {other}");
+    let begun = Instant::now();
+    let (cut, open) = loop {
+        match compare(cluster, grudge, fault).await? {
+            Seen::AsSaid { cut, open } => break (cut, open),
+            Seen::Silent(_) if begun.elapsed() < PATIENCE => {}
+            Seen::Silent(evidence) | Seen::Reached(evidence) => {
                 return Err(NemesisError::Unproven {
                     fault: fault.into(),
                     evidence,
                 });
             }
-            if expected { open += 1 } else { cut += 1 }
         }
-    }
+    };
     prove_counters(cluster, grudge).await?;
     Ok(format!("{cut} connections refused to form, {open} formed"))
+}
+
+/// What the probes saw.
+enum Seen {
+    /// As many pairs cut, and as many open, as the grudge says.
+    AsSaid { cut: usize, open: usize },
+    /// A pair that should be open did not connect in time.
+    Silent(String),
+    /// A pair that should be cut connected.
+    Reached(String),
+}
+
+async fn compare(cluster: &Cluster, grudge: &Grudge, fault: &str) -> Result<Seen, NemesisError> {
+    let nodes: Vec<usize> = (0..cluster.nodes.len()).collect();
+    let seen = on_all(&nodes, async |node| probe(cluster, *node, fault).await).await?;
+    let (mut cut, mut open) = (0, 0);
+    let mut silent = None;
+    for (from, reached) in seen.into_iter().enumerate() {
+        for (to, reached) in reached {
+            let (one, other) = (&cluster.nodes[from].name, &cluster.nodes[to].name);
+            match (grudge.connected(from, to), reached) {
+                (true, true) => open += 1,
+                (false, false) => cut += 1,
+                (true, false) => silent = Some(format!("{one} could not reach {other}")),
+                (false, true) => return Ok(Seen::Reached(format!("{one} still reached {other}"))),
+            }
+        }
+    }
+    Ok(silent.map_or(Seen::AsSaid { cut, open }, Seen::Silent))
 }
 
 /// In a one-way cut connections fail in both directions, so only the counters tell which

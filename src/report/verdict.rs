@@ -201,6 +201,14 @@ impl RunVerdict {
             verdict.figures.insert(report.checker.clone(), figures);
         }
         verdict.status = verdict.worst();
+        if verdict.status == Status::Held && verdict.recovery.equal == Some(false) {
+            verdict.status = Status::Undecided;
+            verdict.why = Some(
+                "the nodes did not become equal after all faults were healed, though no claim \
+                 is refuted; see recovery in verdict.json"
+                    .into(),
+            );
+        }
         verdict.exit_code = verdict.status.exit_code();
         verdict
     }
@@ -236,7 +244,13 @@ impl RunVerdict {
     #[must_use]
     pub fn as_expected(&self) -> bool {
         let judged = !matches!(self.status, Status::NotValid | Status::NothingToCheck);
-        judged && self.claims.iter().all(|claim| claim.as_expected)
+        // Nodes that differ for good are no success of a mode that is accused of nothing.
+        let accused = self
+            .claims
+            .iter()
+            .any(|claim| claim.verdict == Verdict::Violated);
+        let settled = accused || self.recovery.equal != Some(false);
+        judged && settled && self.claims.iter().all(|claim| claim.as_expected)
     }
 
     /// Whether the plan says anything about what must come out.

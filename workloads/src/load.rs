@@ -67,8 +67,15 @@ impl Generator for Load {
     }
 
     fn update(&mut self, _: &Context<'_>, op: &Op) {
-        if op.kind == Kind::Ok {
-            self.registers.learn(op);
+        match op.kind {
+            Kind::Ok => self.registers.learn(op),
+            // Refusals come fast while nobody leads; counted, they would retire every object
+            // before the new leader answers, and nobody would ask for what the old one lost.
+            Kind::Fail => {
+                self.registers.take_back(op);
+                self.sets.take_back(op);
+            }
+            Kind::Invoke | Kind::Info => {}
         }
     }
 }

@@ -129,6 +129,19 @@ impl Registers {
         }
     }
 
+    /// An operation that did not happen does not count towards the register's retirement.
+    pub(crate) fn take_back(&mut self, op: &Op) {
+        let key = op.key.as_ref();
+        let Some(register) = self.active.iter_mut().find(|r| Some(&r.key) == key) else {
+            return;
+        };
+        match op.f.as_str() {
+            "write" | "cas" => register.writes = register.writes.saturating_sub(1),
+            "read" => register.last_reads = register.last_reads.saturating_sub(1),
+            _ => {}
+        }
+    }
+
     /// Remembers what a register was seen to hold, for compare-and-set to expect.
     pub(crate) fn learn(&mut self, op: &Op) {
         let value = match op.f.as_str() {

@@ -14,7 +14,7 @@
 //! **Detects**: acknowledged elements that are lost or that some nodes lack, elements from
 //! nowhere or twice, reads that no order of the adds explains, outages.
 
-use checkers::history::Value;
+use checkers::history::{Op, Value};
 use checkers::{AllOf, Availability, Checker, Linearizable, Loss};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -92,5 +92,15 @@ impl Sets {
         let set = &mut self.active[place];
         set.adds += 1;
         on(&set.key, "add", Value::Int(values.fresh()))
+    }
+
+    /// An add that did not happen does not count towards the set's retirement.
+    pub(crate) fn take_back(&mut self, op: &Op) {
+        let key = op.key.as_ref();
+        if op.f == "add"
+            && let Some(set) = self.active.iter_mut().find(|set| Some(&set.key) == key)
+        {
+            set.adds = set.adds.saturating_sub(1);
+        }
     }
 }

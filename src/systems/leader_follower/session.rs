@@ -64,6 +64,7 @@ impl Sessions {
             // find out when the old one fails them, as clients with an old address do.
             directory: slot.is_multiple_of(2).then(|| Arc::clone(&self.directory)),
             heard: 0,
+            seen: 0,
         }
     }
 }
@@ -79,6 +80,9 @@ pub(super) struct Session {
     belief: Arc<AtomicUsize>,
     directory: Option<Arc<Directory>>,
     heard: u64,
+    /// The log position that this client's reads must not fall behind, where nodes read for a
+    /// session.
+    seen: u64,
 }
 
 /// A request and the node that it goes to.
@@ -120,16 +124,19 @@ impl Session {
             request: Request {
                 id,
                 op: operation,
-                seen: None,
+                seen: Some(self.seen),
             },
         })
     }
 
     /// What the client makes of the answer.
-    pub(super) fn conclude(&self, asked: &Asked, answer: Result<Response, Silence>) -> Reply {
+    pub(super) fn conclude(&mut self, asked: &Asked, answer: Result<Response, Silence>) -> Reply {
         self.learn(asked.position, &answer);
+        if let Ok(Response::Done(done)) = &answer {
+            self.seen = self.seen.max(done.position);
+        }
         Reply {
-            outcome: outcome(answer, asked.request.op.is_read()),
+            outcome: outcome(answer, &asked.request.op),
             node: Some(Arc::clone(&self.names[asked.position])),
         }
     }
@@ -221,9 +228,28 @@ fn operation(op: &Invocation) -> Result<Operation, String> {
     })
 }
 
+/// What was written: the result of an operation that has no other.
+fn argument(asked: &Operation) -> Value {
+    match asked {
+        Operation::Put { value, .. } => Value::Int(*value),
+        Operation::SetAdd { element, .. } | Operation::SetRemove { element, .. } => {
+            Value::Int(*element)
+        }
+        Operation::Cas { old, new, .. } => {
+            Value::List(vec![old.map_or(Value::Nil, Value::Int), Value::Int(*new)])
+        }
+        Operation::Get { .. }
+        | Operation::Delete { .. }
+        | Operation::SetRead { .. }
+        | Operation::LocalGet { .. }
+        | Operation::LocalSetRead { .. } => Value::Nil,
+    }
+}
+
 /// Every error is unknown unless it is in the table; an operation that only reads has failed
 /// on any error, having changed nothing.
-fn outcome(answer: Result<Response, Silence>, reads: bool) -> Outcome {
+fn outcome(answer: Result<Response, Silence>, asked: &Operation) -> Outcome {
+    let reads = asked.is_read();
     let unknown = |reason| {
         if reads {
             Outcome::Fail(reason)
@@ -233,7 +259,7 @@ fn outcome(answer: Result<Response, Silence>, reads: bool) -> Outcome {
     };
     match answer {
         Ok(Response::Done(done)) => Outcome::Ok(match done.result {
-            Answer::Written => Value::Nil,
+            Answer::Written => argument(asked),
             Answer::Register(value) => value.map_or(Value::Nil, Value::Int),
             Answer::Set(elements) => Value::List(elements.into_iter().map(Value::Int).collect()),
         }),
@@ -257,6 +283,17 @@ mod tests {
 
     use super::*;
 
+    fn write() -> Operation {
+        Operation::Put {
+            key: "r1".into(),
+            value: 7,
+        }
+    }
+
+    fn read() -> Operation {
+        Operation::Get { key: "r1".into() }
+    }
+
     fn error(code: ErrorCode) -> Result<Response, Silence> {
         Ok(Response::Error(OpError {
             code,
@@ -268,22 +305,22 @@ mod tests {
     #[test]
     fn only_the_table_makes_a_write_fail() {
         for (code, definite) in definite_errors() {
-            let failed = matches!(outcome(error(code), false), Outcome::Fail(_));
+            let failed = matches!(outcome(error(code), &write()), Outcome::Fail(_));
             assert_eq!(failed, definite, "{code:?}");
-            assert!(matches!(outcome(error(code), true), Outcome::Fail(_)));
+            assert!(matches!(outcome(error(code), &read()), Outcome::Fail(_)));
         }
     }
 
     #[test]
     fn silence_is_unknown_unless_nothing_was_sent() {
-        let refused = outcome(Err(Silence::Refused), false);
+        let refused = outcome(Err(Silence::Refused), &write());
         assert!(matches!(refused, Outcome::Fail(_)));
         for silence in [Silence::TimedOut, Silence::Broken("reset".into())] {
             assert!(matches!(
-                outcome(Err(silence.clone()), false),
+                outcome(Err(silence.clone()), &write()),
                 Outcome::Info(_)
             ));
-            assert!(matches!(outcome(Err(silence), true), Outcome::Fail(_)));
+            assert!(matches!(outcome(Err(silence), &read()), Outcome::Fail(_)));
         }
     }
 

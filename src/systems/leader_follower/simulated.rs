@@ -335,7 +335,7 @@ impl Simulated {
             asked,
             ..
         } = open;
-        let client = self.clients[slot].as_ref();
+        let client = self.clients[slot].as_mut();
         let (_, session) = client.expect("whoever asked has a session");
         let reply = session.conclude(&asked, answer);
         self.ended.push(Ended::Operation {
