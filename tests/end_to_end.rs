@@ -438,7 +438,7 @@ fn an_unreadable_key(stage: &Stage<'_>) {
 fn a_port_that_is_taken(stage: &Stage<'_>) {
     let nodes = stage.nodes();
     let squat = "setsid perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalPort => 7400, \
-                 Listen => 1) or die; sleep 100' </dev/null >/dev/null 2>&1 & echo $!";
+                 Listen => 1, ReuseAddr => 1) or die; sleep 100' </dev/null >/dev/null 2>&1 & echo $!";
     let pid = on_node(&nodes[1], squat).expect("perl listens");
     let ended = stage.run(SEMI_SYNC);
     on_node(&nodes[1], &format!("kill {}", pid.trim())).expect("and goes");
