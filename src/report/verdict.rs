@@ -158,7 +158,7 @@ pub struct Recovery {
 }
 
 /// How operations ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Outcomes {
     /// They happened.
@@ -167,6 +167,10 @@ pub struct Outcomes {
     pub fail: u64,
     /// Nobody knows.
     pub info: u64,
+    /// The errors of those that failed or are unknown, by kind: what stands before the first
+    /// colon.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<String, u64>,
 }
 
 /// The claim that a checker judges; none for one that only measures.
@@ -313,6 +317,10 @@ fn coverage(ops: &[Op]) -> BTreeMap<String, Outcomes> {
     let mut coverage: BTreeMap<String, Outcomes> = BTreeMap::new();
     for op in ops.iter().filter(|op| op.process != Process::Nemesis) {
         let outcomes = coverage.entry(op.f.to_string()).or_default();
+        if let Some(error) = &op.error {
+            let kind = error.split(':').next().unwrap_or_default().to_owned();
+            *outcomes.errors.entry(kind).or_default() += 1;
+        }
         match op.kind {
             // Unknown until it ends.
             Kind::Invoke => outcomes.info += 1,
