@@ -29,11 +29,16 @@
 //! inclusion (`set.rs`).
 
 mod register;
+pub mod search;
 mod set;
 
+pub use search::Search;
+
 use crate::history::{History, Kind, Value};
-use crate::objects::Typed;
+use crate::model::{Model, Register, RegisterCall};
+use crate::objects::{self, Object, Typed};
 use crate::{Anomaly, Budget, Checker, Report, Verdict};
+use search::Component;
 
 /// Judges every register and every set of a history; see the [module](self).
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,6 +61,8 @@ struct Judgement {
     /// Whether some successful read and some operation that may have changed the object were
     /// there to contradict each other.
     power: bool,
+    /// Whether the general search can decide what is undecided.
+    searchable: bool,
 }
 
 impl Judgement {
@@ -110,6 +117,9 @@ impl Checker for Linearizable {
         let unreadable = typed.why_unreadable();
         let mut spent = false;
         let (mut registers, mut sets) = (Tally::default(), Tally::default());
+        let mut report = Report::new(self.name(), Verdict::Held);
+        count_ops(history, &mut report);
+        let mut to_search = Vec::new();
         for object in &typed.registers.list {
             if budget.is_spent() {
                 spent = true;
@@ -121,7 +131,15 @@ impl Checker for Linearizable {
             } else {
                 register::judge(object)
             };
-            registers.take(object.key, judgement);
+            if judgement.searchable && judgement.contradictions == 0 {
+                to_search.push(component(object));
+            } else {
+                registers.take(object.key, judgement);
+            }
+        }
+        if !to_search.is_empty() {
+            let initial = Register::default();
+            search::judge_all(&initial, &to_search, budget, &mut registers, &mut report);
         }
         for object in &typed.sets.list {
             if spent || budget.is_spent() {
@@ -135,11 +153,21 @@ impl Checker for Linearizable {
             };
             sets.take(object.key, judgement);
         }
-        let mut report = Report::new(self.name(), Verdict::Held);
-        count_ops(history, &mut report);
         conclude(&mut report, registers, sets, spent, unreadable);
         report
     }
+}
+
+/// A register's calls, for the general search.
+fn component<'h>(object: &Object<'h, objects::RegisterCall<'h>>) -> Component<'h, RegisterCall> {
+    let mut component = Component::new(object.key.clone());
+    for call in &object.calls {
+        let decoded = Register::decode(&call.call).expect("the door has read it already");
+        if let Some(decoded) = decoded {
+            component.push(call.call, decoded);
+        }
+    }
+    component
 }
 
 fn conclude(
