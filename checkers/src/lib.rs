@@ -58,7 +58,7 @@ pub const CHECKERS: [About; 4] = [
     About {
         name: "linearizable",
         claim: "every operation took effect at one instant between its start and its end",
-        needs: "registers and grow-only sets with unique values, and reads of them",
+        needs: "registers, or grow-only sets with unique elements, and reads of them",
         names: &[
             "stale-read",
             "stale-cas",
@@ -71,7 +71,7 @@ pub const CHECKERS: [About; 4] = [
             "duplicate-element",
             "not-linearizable",
         ],
-        cost: "O(n log n)",
+        cost: "O(n log n) if values are unique, else a search with a budget",
         build: || Box::new(Linearizable),
     },
     About {

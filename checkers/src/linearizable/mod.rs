@@ -1,12 +1,13 @@
-//! Linearizability of registers and grow-only sets, exact and near-linear.
+//! Linearizability of registers and grow-only sets, and of any [`Model`] by general search.
 //!
 //! **Claim**: every operation took effect at one instant between its start and its end, on
 //! one copy of the data. An operation of unknown outcome may take effect at any instant after
 //! its start, or never; one that failed never does. Intervals are closed: an end and a start
 //! at the same time are concurrent, never ordered.
 //!
-//! **Needs**: within one register every written value is different, and within one set every
-//! element is added once; a key where this is broken is undecided. Keys are judged one by one,
+//! **Needs**: within one set every element is added once; a key where this is broken is
+//! undecided. A register whose written values are all different is judged by the block
+//! theorem, any other by general search ([`Search`]). Keys are judged one by one,
 //! since linearizability is local (Herlihy and Wing, "Linearizability: a correctness condition
 //! for concurrent objects", 1990).
 //!
@@ -21,8 +22,13 @@
 //! `contradictions` (all that were found; the anomalies list the first
 //! [`Linearizable::LISTED`]).
 //!
+//! Where the search was needed also `keys_by_blocks`, `keys_by_frontier`,
+//! `keys_by_depth_first` (which algorithm decided how many keys), `configurations`, and of
+//! undecided keys `ops_proven`.
+//!
 //! **Cost**: O(n log n) in operations and in elements read; operations of unknown outcome cost
-//! no more than others.
+//! no more than others. The search: exponential in the number of concurrent operations at
+//! worst; it ends undecided once the budget is spent.
 //!
 //! **Source**: zones of Gibbons and Korach, "Testing shared memories", 1997, extended to
 //! chains of compare-and-sets and to unknown outcomes (`register.rs`); for sets, reads under
@@ -138,6 +144,7 @@ impl Checker for Linearizable {
             }
         }
         if !to_search.is_empty() {
+            report.figure("keys_by_blocks", registers.keys - registers.undecided);
             let initial = Register::default();
             search::judge_all(&initial, &to_search, budget, &mut registers, &mut report);
         }

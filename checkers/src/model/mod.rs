@@ -51,9 +51,19 @@
 //! assert_eq!(judge(bad), Verdict::Violated);
 //! ```
 
+mod counter;
+mod key_value;
+mod lock;
+mod queue;
 mod register;
+mod set;
 
+pub use counter::{Counter, CounterCall};
+pub use key_value::{KeyCall, KeyValue, MultiCall, MultiRegister};
+pub use lock::{LockCall, Mutex, ReentrantMutex, Semaphore};
+pub use queue::{FifoQueue, PriorityQueue, QueueCall, Stack, UnorderedQueue};
 pub use register::{CasRegister, Register, RegisterCall};
+pub use set::{GrowOnlySet, Set, SetCall, UniqueId};
 
 use std::fmt::Debug;
 use std::hash::Hash;

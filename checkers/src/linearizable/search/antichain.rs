@@ -63,9 +63,7 @@ impl<const N: usize> Antichain<N> {
             self.stamp = 1;
         }
         self.observers = *observers;
-        for i in 0..N {
-            self.same[i] = !(observers[i] | self.singles[i] | self.counters[i]);
-        }
+        self.same = std::array::from_fn(|i| !(observers[i] | self.singles[i] | self.counters[i]));
     }
 
     /// How many configurations were added since it was cleared, needless ones among them.
@@ -96,9 +94,8 @@ impl<const N: usize> Antichain<N> {
     #[inline]
     fn hash(&self, config: &Config<N>) -> usize {
         let mut hash = 0_u64;
-        for i in 0..N {
-            hash = (hash.rotate_left(29) ^ (config[i] & self.same[i]))
-                .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        for (word, same) in config.iter().zip(&self.same) {
+            hash = (hash.rotate_left(29) ^ (word & same)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         }
         #[expect(clippy::cast_possible_truncation, reason = "a hash may be cut")]
         let hash = (hash ^ (hash >> 29))

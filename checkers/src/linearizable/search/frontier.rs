@@ -151,10 +151,8 @@ impl<const N: usize> Search<'_, N> {
                     open.insert(to);
                 }
             });
-            if place % 256 == 255 {
-                if !self.pay(256, limit) {
-                    return false;
-                }
+            if place % 256 == 255 && !self.pay(256, limit) {
+                return false;
             }
         }
         frontier.clear();

@@ -124,8 +124,8 @@ fn run(
     at_width!(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 }
 
-/// Judges every object of a history by a [`Model`]; see the module
-/// [`linearizable`](super) for the claim and `search/` for how.
+/// Judges every object of a history by a [`Model`]: the claim is that of
+/// [`linearizable`](super), the way that of this [module](self).
 ///
 /// **Figures**: those of [`Linearizable`](super::Linearizable) that concern keys, and
 /// `keys_by_frontier`, `keys_by_depth_first`, `configurations`, `ops_checked`, `info_ops`,

@@ -8,7 +8,10 @@ use rand_chacha::ChaCha8Rng;
 use super::portfolio::Job;
 use super::{Engine, Item, Limit, Outcome};
 use crate::history::{Call, F, History, Kind, Nanos, Op, Process, Value};
-use crate::model::{CasRegister, Model, Register};
+use crate::model::{
+    CasRegister, Counter, FifoQueue, GrowOnlySet, KeyValue, Model, MultiRegister, Mutex,
+    PriorityQueue, ReentrantMutex, Register, Semaphore, Set, Stack, UniqueId, UnorderedQueue,
+};
 use crate::objects::interval;
 use crate::{Budget, Checker, Linearizable, Search, Verdict};
 
@@ -119,16 +122,13 @@ fn kind(rng: &mut ChaCha8Rng) -> Kind {
 /// A few processes that ask one thing after another; mostly true answers if `likely`.
 fn make<M: Model>(rng: &mut ChaCha8Rng, menu: &[Ask], initial: &M, likely: bool) -> Vec<Made> {
     let mut made = Vec::new();
-    let mut number = 0;
     let calls = rng.random_range(1..8);
-    let width = rng.random_range(1..5);
-    let mut free = vec![(0, 0); width];
-    for next in 0..width {
-        free[next].0 = u32::try_from(next).expect("few");
-        number = number.max(free[next].0);
-    }
+    let width: u32 = rng.random_range(1..5);
+    // For each worker its process and when that is free.
+    let mut free: Vec<(u32, Nanos)> = (0..width).map(|process| (process, 0)).collect();
+    let mut number = width;
     for _ in 0..calls {
-        let who = rng.random_range(0..width);
+        let who = rng.random_range(0..free.len());
         let asked = &menu[rng.random_range(0..menu.len())];
         let begins = free[who].1 + rng.random_range(0..3);
         let ends = begins + rng.random_range(0..5);
@@ -144,8 +144,8 @@ fn make<M: Model>(rng: &mut ChaCha8Rng, menu: &[Ask], initial: &M, likely: bool)
         });
         free[who].1 = ends + 1;
         if kind == Kind::Info {
-            number += 1;
             free[who].0 = number;
+            number += 1;
         }
     }
     if likely {
@@ -333,6 +333,210 @@ fn registers_agree_with_brute_force() {
         &register_menu(),
         &CasRegister::default(),
     );
+}
+
+fn with(menu: &mut Vec<Ask>, times: usize, f: &'static str, argument: &Value, results: &[Value]) {
+    for _ in 0..times {
+        menu.push(ask(f, argument.clone(), results.to_vec()));
+    }
+}
+
+#[test]
+fn queues_agree_with_brute_force() {
+    let seen = [Value::Nil, int(1), int(2), int(3)];
+    let menu = |put, take| {
+        let mut menu = Vec::new();
+        for value in 1..4 {
+            with(&mut menu, 1, put, &int(value), &[int(value)]);
+        }
+        with(&mut menu, 4, take, &Value::Nil, &seen);
+        menu
+    };
+    let queue = menu("enqueue", "dequeue");
+    compare("fifo-queue", 10_000, &queue, &FifoQueue::default());
+    compare("priority-queue", 10_000, &queue, &PriorityQueue::default());
+    compare(
+        "unordered-queue",
+        10_000,
+        &queue,
+        &UnorderedQueue::default(),
+    );
+    compare("stack", 10_000, &menu("push", "pop"), &Stack::default());
+}
+
+#[test]
+fn locks_agree_with_brute_force() {
+    let mut menu = Vec::new();
+    with(&mut menu, 3, "acquire", &Value::Nil, &[Value::Nil]);
+    with(&mut menu, 2, "release", &Value::Nil, &[Value::Nil]);
+    compare("mutex", 10_000, &menu, &Mutex::default());
+    compare("reentrant-mutex", 10_000, &menu, &ReentrantMutex::default());
+    compare("semaphore", 10_000, &menu, &Semaphore::new(2));
+}
+
+#[test]
+fn sets_and_counters_agree_with_brute_force() {
+    let list = |numbers: &[i64]| Value::List(numbers.iter().copied().map(int).collect());
+    let mut menu = Vec::new();
+    for value in 1..3 {
+        with(&mut menu, 2, "add", &int(value), &[int(value)]);
+    }
+    let reads = [list(&[]), list(&[1]), list(&[2]), list(&[1, 2])];
+    with(&mut menu, 4, "read-set", &Value::Nil, &reads);
+    compare("grow-only-set", 10_000, &menu, &GrowOnlySet::default());
+    for value in 1..3 {
+        with(&mut menu, 2, "remove", &int(value), &[int(value)]);
+        let truth = [Value::Bool(true), Value::Bool(false)];
+        with(&mut menu, 2, "contains", &int(value), &truth);
+    }
+    compare("set", 10_000, &menu, &Set::default());
+
+    let mut menu = Vec::new();
+    with(&mut menu, 2, "add", &int(1), &[int(1)]);
+    with(&mut menu, 1, "add", &int(2), &[int(2)]);
+    with(&mut menu, 1, "decrement", &int(1), &[int(1)]);
+    let reads: Vec<Value> = (-1..4).map(int).collect();
+    with(&mut menu, 4, "read", &Value::Nil, &reads);
+    compare("counter", 10_000, &menu, &Counter::default());
+}
+
+#[test]
+fn stores_agree_with_brute_force() {
+    let text = ["", "a", "b", "ab", "ba", "aa"].map(Value::str);
+    let mut seen = text.to_vec();
+    seen.push(Value::Nil);
+    let mut menu = Vec::new();
+    with(&mut menu, 5, "get", &Value::Nil, &seen);
+    for value in ["a", "b"].map(Value::str) {
+        with(&mut menu, 1, "put", &value, std::slice::from_ref(&value));
+        with(&mut menu, 2, "append", &value, std::slice::from_ref(&value));
+    }
+    with(&mut menu, 1, "delete", &Value::Nil, &[Value::Nil]);
+    compare("key-value", 10_000, &menu, &KeyValue::default());
+
+    let step = |f: &str, key: &str, value: Value| Value::List(vec![f.into(), key.into(), value]);
+    let values = [Value::Nil, int(1), int(2)];
+    let mut menu = Vec::new();
+    for key in ["x", "y"] {
+        for value in 1..3 {
+            let write = Value::List(vec![step("w", key, int(value))]);
+            with(&mut menu, 1, "txn", &write, std::slice::from_ref(&write));
+        }
+        let read = Value::List(vec![step("r", key, Value::Nil)]);
+        let results: Vec<Value> = values
+            .iter()
+            .map(|value| Value::List(vec![step("r", key, value.clone())]))
+            .collect();
+        with(&mut menu, 3, "txn", &read, &results);
+    }
+    let both = |a: &Value, b: &Value| {
+        Value::List(vec![step("r", "x", a.clone()), step("w", "y", b.clone())])
+    };
+    for new in &values[1..] {
+        let results: Vec<Value> = values.iter().map(|seen| both(seen, new)).collect();
+        with(&mut menu, 2, "txn", &both(&Value::Nil, new), &results);
+    }
+    compare("multi-register", 10_000, &menu, &MultiRegister::default());
+}
+
+#[test]
+fn an_id_given_out_twice_is_found() {
+    let ids = |results: [i64; 3]| {
+        let made: Vec<Made> = (0..)
+            .zip(results)
+            .map(|(process, id)| Made {
+                process,
+                begins: 0,
+                ends: 1,
+                kind: Kind::Ok,
+                f: "generate",
+                argument: Value::Nil,
+                result: int(id),
+            })
+            .collect();
+        Search::new("unique-ids", UniqueId::default())
+            .check(&history(&made), &Budget::unlimited())
+            .verdict
+    };
+    assert_eq!(ids([1, 2, 3]), Verdict::Held);
+    assert_eq!(ids([1, 2, 1]), Verdict::Violated);
+}
+
+/// Windows and counters wider than one word: the engines must agree, and with how it was made.
+#[test]
+fn wide_windows_agree_with_each_other() {
+    let menu = register_menu();
+    let (mut held, mut refuted, mut wide) = (0, 0, 0);
+    for seed in 0..150 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut made: Vec<Made> = (0..120)
+            .map(|process| {
+                let asked = &menu[rng.random_range(0..menu.len())];
+                let begins = rng.random_range(0..30);
+                Made {
+                    process,
+                    begins,
+                    ends: begins + rng.random_range(0..40),
+                    kind: kind(&mut rng),
+                    f: asked.f,
+                    argument: asked.argument.clone(),
+                    result: asked.results[0].clone(),
+                }
+            })
+            .collect();
+        come_true(&mut rng, &mut made, &menu, &Register::default());
+        let items: Vec<_> = made.iter().filter_map(Made::item::<Register>).collect();
+        let initial = Register::default();
+        let budget = Budget::unlimited();
+        let job = Job::new(&initial, &items);
+        wide += usize::from(job.problem.shape.words > 1);
+        let answers = [Engine::Frontier, Engine::DepthFirst].map(|engine| {
+            let mut limit = Limit::new(&budget, 100_000, 256 << 20);
+            job.run(engine, &mut limit).expect("it is narrow enough")
+        });
+        let any = |wanted: fn(&Outcome) -> bool| answers.iter().any(wanted);
+        let ok = any(|answer| *answer == Outcome::Linearizable);
+        let bad = any(|answer| matches!(answer, Outcome::Refuted { .. }));
+        assert!(!(ok && bad), "seed {seed}: {made:?}");
+        held += usize::from(ok);
+        refuted += usize::from(bad);
+    }
+    println!("wide: {held} held, {refuted} refuted");
+    assert!(
+        wide > 100 && held > 20 && refuted > 5,
+        "lopsided: {held}, {refuted}"
+    );
+}
+
+#[test]
+fn a_spent_budget_says_what_is_proven() {
+    let written = |number: u32| Made {
+        process: number,
+        begins: u64::from(number) * 2,
+        ends: u64::from(number) * 2 + 5,
+        kind: Kind::Ok,
+        f: "write",
+        argument: int(i64::from(number % 3)),
+        result: Value::Nil,
+    };
+    let made: Vec<Made> = (0..20_000).map(written).collect();
+    let items: Vec<_> = made.iter().filter_map(Made::item::<Register>).collect();
+    let initial = Register::default();
+    let budget = Budget::unlimited();
+    for engine in [Engine::Frontier, Engine::DepthFirst] {
+        let mut limit = Limit::new(&budget, 10_000, usize::MAX);
+        let outcome = Job::new(&initial, &items).run(engine, &mut limit);
+        let Some(Outcome::Spent { proven }) = outcome else {
+            panic!("{engine:?} found {outcome:?}");
+        };
+        assert!(proven > 1_000, "{engine:?} proved {proven} only");
+    }
+    let tight = Budget::unlimited().with_max_bytes(1 << 11);
+    let report = Search::new("register", initial).check(&history(&made), &tight);
+    assert_eq!(report.verdict, Verdict::Undecided);
+    let why = report.why.unwrap_or_default();
+    assert!(why.contains("have a legal order"), "{why}");
+    assert!(report.figures.contains_key("ops_proven"), "{why}");
 }
 
 /// What the dispatcher answers agrees as well, whichever algorithm it picks.
