@@ -14,6 +14,7 @@
     reason = "a benchmark reads files and clocks, and prints"
 )]
 
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use checkers::history::{F, History, Kind, Op, Process, Value};
@@ -98,15 +99,15 @@ fn timed(checker: &dyn Checker, history: &History) -> (Duration, Report) {
         let stop = budget.clone();
         let (done, over) = std::sync::mpsc::channel::<()>();
         let alarm = std::thread::spawn(move || {
-            if over.recv_timeout(Duration::from_secs(20)).is_err() {
+            if over.recv_timeout(Duration::from_secs(20)) == Err(RecvTimeoutError::Timeout) {
                 stop.stop();
             }
         });
         let start = Instant::now();
         let report = checker.check(history, &budget);
         times.push(start.elapsed());
-        let _ = done.send(());
-        let _ = alarm.join();
+        drop(done);
+        alarm.join().expect("the alarm only waits");
         if times.len() == 3 || times[0] > Duration::from_secs(2) {
             times.sort_unstable();
             return (times[times.len() / 2], report);
