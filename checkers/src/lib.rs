@@ -11,6 +11,7 @@ mod faults;
 pub mod history;
 pub mod linearizable;
 pub mod loss;
+pub mod model;
 mod objects;
 pub mod report;
 pub mod stale;
@@ -19,7 +20,7 @@ mod versions;
 pub use availability::Availability;
 pub use budget::Budget;
 pub use compose::AllOf;
-pub use linearizable::Linearizable;
+pub use linearizable::{Linearizable, Search};
 pub use loss::Loss;
 pub use report::{Anomaly, Report, Verdict};
 pub use stale::Stale;
@@ -57,7 +58,7 @@ pub const CHECKERS: [About; 4] = [
     About {
         name: "linearizable",
         claim: "every operation took effect at one instant between its start and its end",
-        needs: "registers and grow-only sets with unique values, and reads of them",
+        needs: "registers, or grow-only sets with unique elements, and reads of them",
         names: &[
             "stale-read",
             "stale-cas",
@@ -70,7 +71,7 @@ pub const CHECKERS: [About; 4] = [
             "duplicate-element",
             "not-linearizable",
         ],
-        cost: "O(n log n)",
+        cost: "O(n log n) if values are unique, else a search with a budget",
         build: || Box::new(Linearizable),
     },
     About {

@@ -109,7 +109,6 @@ fn nothing_to_check_is_undecided_and_says_why() {
             "no register was both read and possibly written",
         ),
         ("0:w1 0:ok 0:r 0:ok=1 0:a1 0:ok", "no set was both read"),
-        ("0:w1 0:ok 1:w1 1:ok 2:r 2:ok=1", "values must be unique"),
         (
             "0:a1 0:ok 1:a1 1:ok 2:rs 2:ok=[1]",
             "elements must be unique",
@@ -133,10 +132,46 @@ fn nothing_to_check_is_undecided_and_says_why() {
 
 #[test]
 fn a_contradiction_outweighs_what_cannot_be_read() {
-    let report = judge("0:w1@x 0:ok 1:r@x 1:ok=nil 0:w1@y 0:ok 0:w1@y 0:ok 1:r@y 1:ok=1");
+    let report = judge("0:w1@x 0:ok 1:r@x 1:ok=nil 0:w1@y 0:ok 1:r@y 1:ok=[1]");
     assert_eq!(report.verdict, Verdict::Violated);
     assert_eq!(report.number("keys_undecided"), Some(1));
     assert_eq!(report.number("keys_violated"), Some(1));
+}
+
+#[test]
+fn repeated_values_are_searched() {
+    for (text, verdict) in [
+        ("0:w1 0:ok 1:w1 1:ok 2:r 2:ok=1", Verdict::Held),
+        ("0:w1 0:ok 1:w1 1:ok 2:r 2:ok=nil", Verdict::Violated),
+        (
+            "0:w1 0:ok 0:w2 0:ok 0:w1 0:ok 1:r 1:ok=2",
+            Verdict::Violated,
+        ),
+        (
+            "0:w1 0:ok 0:w2 0:ok 0:w1 1:r 1:ok=2 1:r 1:ok=1 0:ok",
+            Verdict::Held,
+        ),
+    ] {
+        let report = judge(text);
+        assert_eq!(report.verdict, verdict, "{text}: {report:#?}");
+        assert_eq!(report.number("keys_by_frontier"), Some(1), "{text}");
+    }
+}
+
+#[test]
+fn what_was_searched_is_told_in_steps() {
+    let report = judge("0:w1 0:ok 0:w2 0:ok 0:w1 0:ok 2:w3 2:ok 2:w1 2:ok 1:r 1:ok=2 3:w2");
+    let anomaly = &report.anomalies[0];
+    assert_eq!(anomaly.ops, [2, 3, 4, 5, 10, 11]);
+    assert_eq!(
+        anomaly.because,
+        [
+            "write 2 (p0) ran from 2.000 ms to 3.000 ms and was acknowledged.",
+            "write 1 (p0) ran from 4.000 ms to 5.000 ms and was acknowledged.",
+            "read (p1) ran from 10.000 ms to 11.000 ms and returned 2.",
+            "every legal order of the others ends in Register(Int(1)), where read (p1) cannot be.",
+        ]
+    );
 }
 
 #[test]

@@ -1,12 +1,13 @@
-//! Linearizability of registers and grow-only sets, exact and near-linear.
+//! Linearizability of registers and grow-only sets, and of any [`Model`] by general search.
 //!
 //! **Claim**: every operation took effect at one instant between its start and its end, on
 //! one copy of the data. An operation of unknown outcome may take effect at any instant after
 //! its start, or never; one that failed never does. Intervals are closed: an end and a start
 //! at the same time are concurrent, never ordered.
 //!
-//! **Needs**: within one register every written value is different, and within one set every
-//! element is added once; a key where this is broken is undecided. Keys are judged one by one,
+//! **Needs**: within one set every element is added once; a key where this is broken is
+//! undecided. A register whose written values are all different is judged by the block
+//! theorem, any other by general search ([`Search`]). Keys are judged one by one,
 //! since linearizability is local (Herlihy and Wing, "Linearizability: a correctness condition
 //! for concurrent objects", 1990).
 //!
@@ -21,19 +22,29 @@
 //! `contradictions` (all that were found; the anomalies list the first
 //! [`Linearizable::LISTED`]).
 //!
+//! Where the search was needed also `keys_by_blocks`, `keys_by_frontier`,
+//! `keys_by_depth_first` (which algorithm decided how many keys), `configurations`, and of
+//! undecided keys `ops_proven`.
+//!
 //! **Cost**: O(n log n) in operations and in elements read; operations of unknown outcome cost
-//! no more than others.
+//! no more than others. The search: exponential in the number of concurrent operations at
+//! worst; it ends undecided once the budget is spent.
 //!
 //! **Source**: zones of Gibbons and Korach, "Testing shared memories", 1997, extended to
 //! chains of compare-and-sets and to unknown outcomes (`register.rs`); for sets, reads under
 //! inclusion (`set.rs`).
 
 mod register;
+pub mod search;
 mod set;
 
+pub use search::Search;
+
 use crate::history::{History, Kind, Value};
-use crate::objects::Typed;
+use crate::model::{Model, Register, RegisterCall};
+use crate::objects::{self, Object, Typed};
 use crate::{Anomaly, Budget, Checker, Report, Verdict};
+use search::Component;
 
 /// Judges every register and every set of a history; see the [module](self).
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,6 +67,8 @@ struct Judgement {
     /// Whether some successful read and some operation that may have changed the object were
     /// there to contradict each other.
     power: bool,
+    /// Whether the general search can decide what is undecided.
+    searchable: bool,
 }
 
 impl Judgement {
@@ -110,6 +123,9 @@ impl Checker for Linearizable {
         let unreadable = typed.why_unreadable();
         let mut spent = false;
         let (mut registers, mut sets) = (Tally::default(), Tally::default());
+        let mut report = Report::new(self.name(), Verdict::Held);
+        count_ops(history, &mut report);
+        let mut to_search = Vec::new();
         for object in &typed.registers.list {
             if budget.is_spent() {
                 spent = true;
@@ -121,7 +137,16 @@ impl Checker for Linearizable {
             } else {
                 register::judge(object)
             };
-            registers.take(object.key, judgement);
+            if judgement.searchable && judgement.contradictions == 0 {
+                to_search.push(component(object));
+            } else {
+                registers.take(object.key, judgement);
+            }
+        }
+        if !to_search.is_empty() {
+            report.figure("keys_by_blocks", registers.keys - registers.undecided);
+            let initial = Register::default();
+            search::judge_all(&initial, &to_search, budget, &mut registers, &mut report);
         }
         for object in &typed.sets.list {
             if spent || budget.is_spent() {
@@ -135,11 +160,21 @@ impl Checker for Linearizable {
             };
             sets.take(object.key, judgement);
         }
-        let mut report = Report::new(self.name(), Verdict::Held);
-        count_ops(history, &mut report);
         conclude(&mut report, registers, sets, spent, unreadable);
         report
     }
+}
+
+/// A register's calls, for the general search.
+fn component<'h>(object: &Object<'h, objects::RegisterCall<'h>>) -> Component<'h, RegisterCall> {
+    let mut component = Component::new(object.key.clone());
+    for call in &object.calls {
+        let decoded = Register::decode(&call.call).expect("the door has read it already");
+        if let Some(decoded) = decoded {
+            component.push(call.call, decoded);
+        }
+    }
+    component
 }
 
 fn conclude(

@@ -50,6 +50,7 @@ pub(super) fn judge(object: &Object<'_, RegisterCall<'_>>) -> Judgement {
             "{} may have been written by {} operations; values must be unique",
             version.value, version.writers
         ));
+        judge.judgement.searchable = true;
         return judge.judgement;
     }
     let blocks = judge.blocks();
@@ -63,7 +64,7 @@ fn live(calls: &[RegisterCall<'_>], versions: &Versions<'_>) -> Vec<bool> {
     let mut live = vec![false; versions.list.len()];
     live[0] = true;
     let mut work = Vec::new();
-    // Of a value that several may have made, any may have; the verdict is left open then.
+    // Of a value that several may have made, any may have: none of them was needed for certain.
     let mut makers: Vec<Vec<usize>> = vec![Vec::new(); versions.list.len()];
     for (position, call) in calls.iter().enumerate() {
         let ok = call.call.outcome() == Kind::Ok;
@@ -86,10 +87,10 @@ fn live(calls: &[RegisterCall<'_>], versions: &Versions<'_>) -> Vec<bool> {
         if std::mem::replace(&mut live[id], true) {
             continue;
         }
-        for &maker in &makers[id] {
-            if let Action::Cas { old, .. } = calls[maker].action {
-                work.push(versions.id(old).expect("all values were interned"));
-            }
+        if let &[maker] = makers[id].as_slice()
+            && let Action::Cas { old, .. } = calls[maker].action
+        {
+            work.push(versions.id(old).expect("all values were interned"));
         }
     }
     live
