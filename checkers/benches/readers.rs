@@ -1,4 +1,5 @@
-//! How fast histories are read, from memory, on one core: `cargo bench -p checkers --bench readers`.
+//! How fast histories are read, from memory, on one core:
+//! `cargo bench -p checkers --bench readers`, and the name of a format for only that one.
 //!
 //! The baseline is what one writes first: each line into a `serde_json::Value`.
 #![expect(
@@ -66,12 +67,19 @@ fn row(what: &str, bytes: usize, seconds: f64) {
 
 fn main() {
     let ops = history();
-    for format in [
+    let only = std::env::args()
+        .skip(1)
+        .find_map(|name| Format::named(&name));
+    let all = [
         Format::JsonLines,
         Format::JepsenEdn,
         Format::JepsenJson,
         Format::Binary,
-    ] {
+    ];
+    for format in all {
+        if only.is_some_and(|only| only != format) {
+            continue;
+        }
         let mut file = Vec::new();
         format.write(&mut file, &ops).expect("memory takes all");
         let writing = best(|| {

@@ -127,6 +127,19 @@ proptest! {
         prop_assert_eq!(&columns.ops(), &ops);
     }
 
+    /// What is read in one pass is what the scanners read; a blank more sends an entry to these.
+    #[test]
+    fn quick_and_slow_ways_agree(ops in vec(entry(), 0..8)) {
+        for (format, begin, slow) in [
+            (Format::JsonLines, "{\"index\"", "{ \"index\""),
+            (Format::JepsenEdn, "{:index", "{\t:index"),
+        ] {
+            let file = String::from_utf8(written(format, &ops)).unwrap();
+            let slow = file.replace(begin, slow);
+            prop_assert_eq!(read(format, slow.as_bytes()).unwrap().ops, read(format, file.as_bytes()).unwrap().ops);
+        }
+    }
+
     #[test]
     fn columns_hold_what_operations_hold(ops in vec(entry(), 0..8)) {
         let file = written(Format::JsonLines, &ops);

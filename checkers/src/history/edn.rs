@@ -36,6 +36,11 @@ impl<'a> Edn<'a> {
         }
     }
 
+    /// All of the text.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// The text from `start` to where it stands.
     pub(super) fn since(&self, start: usize) -> &'a str {
         &self.text[start..self.at]
@@ -46,13 +51,15 @@ impl<'a> Edn<'a> {
         &self.text[self.at..]
     }
 
+    #[cold]
     pub(super) fn wrong(&self, what: &str) -> Stop {
         let found = seen(self.text, self.at);
-        Stop::Wrong(format!("expected {what}, found {found}"))
+        Stop::wrong(format!("expected {what}, found {found}"))
     }
 
     /// Passes over white space, commas, comments and discarded forms; the byte it stands at
     /// then.
+    #[inline]
     pub(super) fn peek(&mut self) -> Result<u8, Stop> {
         let bytes = self.text.as_bytes();
         loop {
@@ -129,6 +136,7 @@ impl<'a> Edn<'a> {
     }
 
     /// Reads a keyword, without its colon; it must stand at it.
+    #[inline]
     pub(super) fn keyword(&mut self) -> Result<&'a str, Stop> {
         self.at += 1;
         let word = self.word()?;
@@ -139,6 +147,7 @@ impl<'a> Edn<'a> {
     }
 
     /// Reads up to the next delimiter.
+    #[inline]
     fn word(&mut self) -> Result<&'a str, Stop> {
         let start = self.at;
         let rest = &self.text.as_bytes()[start..];
@@ -158,6 +167,7 @@ impl<'a> Edn<'a> {
         }
     }
 
+    #[inline]
     fn number(&mut self) -> Result<Node<'a>, Stop> {
         let bytes = self.text.as_bytes();
         let (number, mut end) = integer(bytes, self.at);
@@ -177,6 +187,7 @@ impl<'a> Edn<'a> {
         }
     }
 
+    #[inline]
     fn string(&mut self, tape: &mut Tape<'a>) -> Result<Node<'a>, Stop> {
         let start = self.at + 1;
         let rest = &self.text.as_bytes()[start..];
@@ -227,7 +238,7 @@ impl<'a> Edn<'a> {
                 name @ (Node::Str(_) | Node::Scratch { .. }) => name,
                 Node::List { .. } | Node::Map { .. } => {
                     let name = self.since(from);
-                    return Err(Stop::Wrong(format!("{name} cannot be a name in a map")));
+                    return Err(Stop::wrong(format!("{name} cannot be a name in a map")));
                 }
                 Node::Nil | Node::Bool(_) | Node::Int(_) | Node::Odd(_) => {
                     Node::Str(self.since(from))
@@ -241,7 +252,7 @@ impl<'a> Edn<'a> {
             len += 2;
         }
         self.at += 1;
-        tape.map(start, len).map_err(Stop::Wrong)
+        tape.map(start, len).map_err(Stop::wrong)
     }
 
     /// Reads what begins with `#`: a set, or a form with a tag.

@@ -18,6 +18,7 @@ pub(super) enum Field {
 }
 
 impl Field {
+    #[inline]
     pub(super) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "index" => Self::Index,
@@ -92,7 +93,7 @@ impl<'a> Fields<'a> {
         &mut self,
         field: Field,
         node: Node<'a>,
-        source: &'a str,
+        source: impl FnOnce() -> &'a str,
         tape: &Tape<'a>,
     ) -> Result<(), String> {
         if self.has(field) {
@@ -124,7 +125,7 @@ impl<'a> Fields<'a> {
                     | Node::Int(_)
                     | Node::Odd(_)
                     | Node::List { .. }
-                    | Node::Map { .. } => Some(Node::Str(source)),
+                    | Node::Map { .. } => Some(Node::Str(source())),
                 }
             }
         }
@@ -189,8 +190,17 @@ fn whole(field: Field, node: Node<'_>) -> Result<Option<u64>, String> {
     }
 }
 
-fn process(node: Node<'_>, source: &str, tape: &Tape<'_>) -> Result<Option<Process>, String> {
-    let wrong = || format!("process {source} is neither a number from 0 to 4294967295 nor nemesis");
+fn process<'a>(
+    node: Node<'_>,
+    source: impl FnOnce() -> &'a str,
+    tape: &Tape<'_>,
+) -> Result<Option<Process>, String> {
+    let wrong = || {
+        format!(
+            "process {} is neither a number from 0 to 4294967295 nor nemesis",
+            source()
+        )
+    };
     match node {
         Node::Int(number) => match u32::try_from(number) {
             Ok(number) => Ok(Some(Process::Client(number))),
@@ -208,24 +218,29 @@ fn process(node: Node<'_>, source: &str, tape: &Tape<'_>) -> Result<Option<Proce
     }
 }
 
-fn kind(node: Node<'_>, source: &str) -> Result<Kind, String> {
+fn kind<'a>(node: Node<'_>, source: impl FnOnce() -> &'a str) -> Result<Kind, String> {
     match node {
         Node::Str("invoke") => Ok(Kind::Invoke),
         Node::Str("ok") => Ok(Kind::Ok),
         Node::Str("fail") => Ok(Kind::Fail),
         Node::Str("info") => Ok(Kind::Info),
         _ => Err(format!(
-            "type {source} is none of invoke, ok, fail and info"
+            "type {} is none of invoke, ok, fail and info",
+            source()
         )),
     }
 }
 
-fn text<'a>(field: Field, node: Node<'a>, source: &str) -> Result<Option<Node<'a>>, String> {
+fn text<'a>(
+    field: Field,
+    node: Node<'a>,
+    source: impl FnOnce() -> &'a str,
+) -> Result<Option<Node<'a>>, String> {
     match node {
         Node::Str(_) | Node::Scratch { .. } => Ok(Some(node)),
         Node::Nil => Ok(None),
         Node::Bool(_) | Node::Int(_) | Node::Odd(_) | Node::List { .. } | Node::Map { .. } => {
-            Err(format!("{} {source} is not text", field.name()))
+            Err(format!("{} {} is not text", field.name(), source()))
         }
     }
 }

@@ -62,7 +62,7 @@ impl Conventions {
     #[inline]
     pub(super) fn hand_on<'a>(
         &mut self,
-        mut fields: Fields<'a>,
+        fields: &mut Fields<'a>,
         tape: &Tape<'a>,
         sink: &mut impl Sink,
     ) -> Result<(), String> {
@@ -73,9 +73,14 @@ impl Conventions {
         if fields.f.is_none() && is_transaction(tape.view(fields.value)) {
             self.without_f.get_or_insert(fields.line);
             let f = super::event::Node::Str("txn");
-            fields.set(Field::F, f, "txn", tape)?;
+            fields.set(Field::F, f, || "txn", tape)?;
         }
-        let mut event = fields.event(tape)?;
+        self.give(fields.event(tape)?, sink)
+    }
+
+    /// Hands on an entry that lacks nothing.
+    #[inline]
+    pub(super) fn give(&self, mut event: Event<'_>, sink: &mut impl Sink) -> Result<(), String> {
         if self.independent == Some(true)
             && event.process != Process::Nemesis
             && event.key.is_none()

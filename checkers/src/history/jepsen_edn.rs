@@ -15,7 +15,7 @@ use super::jepsen::{Conventions, Frame, Options, PLAIN, scout};
 use super::read::{Ending, ReadError};
 use super::scan::Stop;
 use super::stream::{self, Parse};
-use super::{Op, Process, Sink, Value};
+use super::{Op, Process, Sink, Value, quick};
 
 /// Reads a stream.
 ///
@@ -70,7 +70,7 @@ impl Maps {
             let wrong = |line: usize, reason: String| Err(ReadError::Line { line, reason });
             let byte = match edn.peek() {
                 Ok(byte) => byte,
-                Err(Stop::Wrong(reason)) => return wrong(edn.line, reason),
+                Err(Stop::Wrong(why)) => return wrong(edn.line, why.0),
                 Err(Stop::Short) => {
                     self.line = edn.line;
                     let within = edn.at < text.len() && text[edn.at..].starts_with("#_");
@@ -85,21 +85,28 @@ impl Maps {
                 (Frame::Unknown, b'(') => self.frame = Frame::Open(b')'),
                 (Frame::Open(close), byte) if byte == close => self.frame = Frame::Closed,
                 (Frame::Closed, _) => {
-                    let Stop::Wrong(reason) = edn.wrong("nothing after the end of the history")
-                    else {
+                    let Stop::Wrong(why) = edn.wrong("nothing after the end of the history") else {
                         unreachable!("it is wrong")
                     };
-                    return wrong(edn.line, reason);
+                    return wrong(edn.line, why.0);
                 }
                 (Frame::Unknown | Frame::None | Frame::Open(_), _) => {
                     if self.frame == Frame::Unknown {
                         self.frame = Frame::None;
                     }
                     tape.clear();
-                    let entry = entry(&mut edn, &mut tape);
-                    let handed = match entry {
-                        Ok(fields) => self.conventions.hand_on(fields, &tape, sink),
-                        Err(Stop::Wrong(reason)) => Err(reason),
+                    if let Some(quick) = quick::map(&mut edn, &mut tape) {
+                        let event = quick.event(self.line, &tape);
+                        if let Err(reason) = self.conventions.give(event, sink) {
+                            return wrong(self.line, reason);
+                        }
+                        continue;
+                    }
+                    tape.clear();
+                    let mut fields = Fields::new(self.line);
+                    let handed = match entry(&mut edn, &mut tape, &mut fields) {
+                        Ok(()) => self.conventions.hand_on(&mut fields, &tape, sink),
+                        Err(Stop::Wrong(why)) => Err(why.0),
                         Err(Stop::Short) if last => {
                             self.truncated = true;
                             return Ok(text.len());
@@ -141,8 +148,7 @@ impl Parse for Maps {
 }
 
 /// Reads the entry at which `edn` stands.
-fn entry<'a>(edn: &mut Edn<'a>, tape: &mut Tape<'a>) -> Result<Fields<'a>, Stop> {
-    let mut fields = Fields::new(edn.line);
+fn entry<'a>(edn: &mut Edn<'a>, tape: &mut Tape<'a>, fields: &mut Fields<'a>) -> Result<(), Stop> {
     if edn.peek()? == b'#' {
         edn.tag()?;
     }
@@ -165,12 +171,12 @@ fn entry<'a>(edn: &mut Edn<'a>, tape: &mut Tape<'a>) -> Result<Fields<'a>, Stop>
         let start = edn.at;
         let node = edn.value(tape, 0)?;
         if let Some(field) = field {
-            let source = edn.since(start);
-            fields.set(field, node, source, tape).map_err(Stop::Wrong)?;
+            let set = fields.set(field, node, || edn.since(start), tape);
+            set.map_err(Stop::wrong)?;
         }
     }
     edn.at += 1;
-    Ok(fields)
+    Ok(())
 }
 
 /// Writes one operation as a map, and a line end.

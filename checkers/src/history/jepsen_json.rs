@@ -114,13 +114,14 @@ impl Objects {
                         self.frame = Frame::None;
                     }
                     tape.clear();
-                    match entry(&mut json, &mut tape) {
-                        Ok(fields) => match self.conventions.hand_on(fields, &tape, sink) {
+                    let mut fields = Fields::new(self.line);
+                    match entry(&mut json, &mut tape, &mut fields) {
+                        Ok(()) => match self.conventions.hand_on(&mut fields, &tape, sink) {
                             Ok(()) => {
                                 self.after = true;
                                 continue;
                             }
-                            Err(reason) => Stop::Wrong(reason),
+                            Err(reason) => Stop::wrong(reason),
                         },
                         Err(stop) => stop,
                     }
@@ -132,8 +133,8 @@ impl Objects {
                     return Ok(text.len());
                 }
                 Stop::Short => return Ok(start),
-                Stop::Wrong(reason) => {
-                    let line = self.line;
+                Stop::Wrong(why) => {
+                    let (line, reason) = (self.line, why.0);
                     return Err(ReadError::Line { line, reason });
                 }
             }
@@ -165,21 +166,26 @@ impl Parse for Objects {
 }
 
 /// Reads the object at the front.
-fn entry<'a>(json: &mut Json<'a>, tape: &mut Tape<'a>) -> Result<Fields<'a>, Stop> {
-    let mut fields = Fields::new(json.line);
+fn entry<'a>(
+    json: &mut Json<'a>,
+    tape: &mut Tape<'a>,
+    fields: &mut Fields<'a>,
+) -> Result<(), Stop> {
     json.expect(b'{', "an object")?;
     if json.peek()? == b'}' {
         json.at += 1;
-        return Ok(fields);
+        return Ok(());
     }
     loop {
-        let (field, _) = json.field(tape)?;
-        let (node, source) = json.field_value(tape)?;
+        let field = json.field(tape)?;
+        let start = json.at;
+        let node = json.value(tape, 0)?;
         if let Some(field) = field {
-            fields.set(field, node, source, tape).map_err(Stop::Wrong)?;
+            let set = fields.set(field, node, || json.since(start), tape);
+            set.map_err(Stop::wrong)?;
         }
         if !json.another_field()? {
-            return Ok(fields);
+            return Ok(());
         }
     }
 }

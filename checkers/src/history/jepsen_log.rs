@@ -123,7 +123,10 @@ impl Lines {
             let line = &rest[..end.unwrap_or(rest.len())];
             tape.clear();
             let handed = match entry(line, self.line, &mut tape) {
-                Ok(Some(fields)) => self.conventions.hand_on(fields, &tape, sink).map(|()| true),
+                Ok(Some(mut fields)) => self
+                    .conventions
+                    .hand_on(&mut fields, &tape, sink)
+                    .map(|()| true),
                 Ok(None) => Ok(false),
                 Err(reason) => Err(reason),
             };
@@ -206,7 +209,7 @@ fn entry<'a>(
         return Err(format!("expected a function after the type, found {found}"));
     }
     let f = edn.keyword().map_err(reason)?;
-    fields.set(Field::F, Node::Str(f), f, tape)?;
+    fields.set(Field::F, Node::Str(f), || f, tape)?;
     let after = edn.at;
     match value(&mut edn, &mut fields, tape) {
         // The nemesis tells what it likes; it is kept as it stands.
@@ -240,7 +243,7 @@ fn value<'a>(edn: &mut Edn<'a>, fields: &mut Fields<'a>, tape: &mut Tape<'a>) ->
     let is_keyword = byte == b':';
     let node = edn.value(tape, 0)?;
     if let (Node::Odd(word), Some(Process::Nemesis)) = (node, fields.process) {
-        return Err(Stop::Wrong(format!("{word} begins a sentence")));
+        return Err(Stop::wrong(format!("{word} begins a sentence")));
     }
     let unsure = matches!(fields.kind, Some(Kind::Fail | Kind::Info));
     if is_keyword && unsure && fields.process != Some(Process::Nemesis) {
@@ -257,7 +260,7 @@ fn value<'a>(edn: &mut Edn<'a>, fields: &mut Fields<'a>, tape: &mut Tape<'a>) ->
 fn reason(stop: Stop) -> String {
     match stop {
         Stop::Short => "the line ends too early".to_owned(),
-        Stop::Wrong(reason) => reason,
+        Stop::Wrong(why) => why.0,
     }
 }
 

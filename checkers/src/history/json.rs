@@ -12,11 +12,23 @@ pub(super) struct Json<'a> {
     pub(super) at: usize,
     /// The line at which it stands.
     pub(super) line: usize,
+    /// Where the name of the last field stands.
+    name: (usize, usize),
 }
 
 impl<'a> Json<'a> {
     pub(super) fn new(text: &'a str, line: usize) -> Self {
-        Self { text, at: 0, line }
+        Self {
+            text,
+            at: 0,
+            line,
+            name: (0, 0),
+        }
+    }
+
+    /// All of the text.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
     }
 
     /// The text from `start` to where it stands.
@@ -25,6 +37,7 @@ impl<'a> Json<'a> {
     }
 
     /// Passes over white space; the byte it stands at then.
+    #[inline]
     pub(super) fn peek(&mut self) -> Result<u8, Stop> {
         let bytes = self.text.as_bytes();
         loop {
@@ -38,30 +51,31 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Reads the name of a field and its colon; none if it is not one of ours.
-    pub(super) fn field(&mut self, tape: &mut Tape<'a>) -> Result<(Option<Field>, &'a str), Stop> {
+    /// Reads the name of a field and its colon, and passes over blanks; none if it is not one of
+    /// ours.
+    #[inline]
+    pub(super) fn field(&mut self, tape: &mut Tape<'a>) -> Result<Option<Field>, Stop> {
         if self.peek()? != b'"' {
             return Err(self.wrong("a name in quotes"));
         }
-        let start = self.at;
+        let start = self.at + 1;
         let name = self.string(tape)?;
-        let source = self.since(start);
+        self.name = (start, self.at - 1);
         self.expect(b':', "a colon")?;
+        self.peek()?;
         match name {
-            Node::Str(name) => Ok((Field::named(name), name)),
-            _ => Ok((None, source)),
+            Node::Str(name) => Ok(Field::named(name)),
+            _ => Ok(None),
         }
     }
 
-    /// Reads the value of a field, and its text.
-    pub(super) fn field_value(&mut self, tape: &mut Tape<'a>) -> Result<(Node<'a>, &'a str), Stop> {
-        self.peek()?;
-        let start = self.at;
-        let node = self.value(tape, 0)?;
-        Ok((node, self.since(start)))
+    /// The name of the field that was read last.
+    pub(super) fn name(&self) -> &'a str {
+        &self.text[self.name.0..self.name.1]
     }
 
     /// Whether an object goes on after a field, or else ends.
+    #[inline]
     pub(super) fn another_field(&mut self) -> Result<bool, Stop> {
         let byte = self.peek()?;
         if byte != b',' && byte != b'}' {
@@ -71,6 +85,7 @@ impl<'a> Json<'a> {
         Ok(byte == b',')
     }
 
+    #[inline]
     pub(super) fn expect(&mut self, byte: u8, what: &str) -> Result<(), Stop> {
         if self.peek()? == byte {
             self.at += 1;
@@ -79,9 +94,10 @@ impl<'a> Json<'a> {
         Err(self.wrong(what))
     }
 
+    #[cold]
     pub(super) fn wrong(&self, what: &str) -> Stop {
         let found = seen(self.text, self.at);
-        Stop::Wrong(format!("expected {what}, found {found}"))
+        Stop::wrong(format!("expected {what}, found {found}"))
     }
 
     /// Reads one value; a list or a map leaves its elements on the tape.
@@ -99,6 +115,7 @@ impl<'a> Json<'a> {
         }
     }
 
+    #[inline]
     fn word(&mut self, word: &str, node: Node<'a>) -> Result<Node<'a>, Stop> {
         let rest = &self.text.as_bytes()[self.at..];
         if rest.starts_with(word.as_bytes()) {
@@ -111,6 +128,7 @@ impl<'a> Json<'a> {
         }
     }
 
+    #[inline]
     fn number(&mut self) -> Result<Node<'a>, Stop> {
         let bytes = self.text.as_bytes();
         let start = self.at;
@@ -133,12 +151,13 @@ impl<'a> Json<'a> {
         }
         let text = self.since(start);
         if text.parse::<f64>().is_err() {
-            return Err(Stop::Wrong(format!("{text:?} is not a number")));
+            return Err(Stop::wrong(format!("{text:?} is not a number")));
         }
         Ok(Node::Odd(text))
     }
 
     /// Reads a string; it must stand at its opening quote.
+    #[inline]
     pub(super) fn string(&mut self, tape: &mut Tape<'a>) -> Result<Node<'a>, Stop> {
         let bytes = self.text.as_bytes();
         let start = self.at + 1;
@@ -155,7 +174,7 @@ impl<'a> Json<'a> {
         self.at = unescape(self.text, start, &mut tape.scratch)?;
         if self.since(start).bytes().any(|byte| byte < b' ') {
             let reason = "a string holds a control character that is not escaped";
-            return Err(Stop::Wrong(reason.to_owned()));
+            return Err(Stop::wrong(reason));
         }
         let end = offset(tape.scratch.len());
         Ok(Node::Scratch { start: from, end })
@@ -204,7 +223,7 @@ impl<'a> Json<'a> {
             }
         }
         self.at += 1;
-        tape.map(start, len).map_err(Stop::Wrong)
+        tape.map(start, len).map_err(Stop::wrong)
     }
 
     fn element(&mut self, tape: &mut Tape<'a>, depth: usize) -> Result<(), Stop> {

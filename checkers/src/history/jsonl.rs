@@ -15,7 +15,7 @@ use super::fields::{Field, Fields};
 use super::json::Json;
 use super::scan::Stop;
 use super::stream::{self, Parse};
-use super::{Op, Ops, Process, Sink, Value};
+use super::{Op, Ops, Process, Sink, Value, quick};
 
 pub use super::read::{Ending, Read, ReadError};
 
@@ -130,8 +130,14 @@ impl Parse for Lines {
                 return Ok(start);
             }
             tape.clear();
-            let reason = match entry(&mut json, &mut tape, last) {
-                Ok(fields) => match fields.event(&tape) {
+            if let Some(quick) = quick::line(&mut json, &mut tape) {
+                sink.event(&quick.event(self.line, &tape));
+                continue;
+            }
+            tape.clear();
+            let mut fields = Fields::new(self.line);
+            let reason = match entry(&mut json, &mut tape, &mut fields, last) {
+                Ok(()) => match fields.event(&tape) {
                     Ok(event) => {
                         sink.event(&event);
                         continue;
@@ -140,7 +146,7 @@ impl Parse for Lines {
                 },
                 Err(Stop::Short) if !last => return Ok(start),
                 Err(Stop::Short) => "it ends too early".to_owned(),
-                Err(Stop::Wrong(reason)) => reason,
+                Err(Stop::Wrong(why)) => why.0,
             };
             if !text[start..].contains('\n') {
                 // The rest of the line may be yet to come, and is for the next window then.
@@ -165,33 +171,39 @@ impl Parse for Lines {
 }
 
 /// Reads the entry at the front, up to the end of its line.
-fn entry<'a>(json: &mut Json<'a>, tape: &mut Tape<'a>, last: bool) -> Result<Fields<'a>, Stop> {
-    let mut fields = Fields::new(json.line);
+#[inline]
+fn entry<'a>(
+    json: &mut Json<'a>,
+    tape: &mut Tape<'a>,
+    fields: &mut Fields<'a>,
+    last: bool,
+) -> Result<(), Stop> {
     json.expect(b'{', "an object")?;
     loop {
-        let (field, name) = json.field(tape)?;
-        let Some(field) = field else {
-            return Err(Stop::Wrong(format!("the field {name:?} is none of ours")));
+        let Some(field) = json.field(tape)? else {
+            let name = json.name();
+            return Err(Stop::wrong(format!("the field {name:?} is none of ours")));
         };
-        let (node, source) = json.field_value(tape)?;
-        fields.set(field, node, source, tape).map_err(Stop::Wrong)?;
-        if json.another_field()? {
-            continue;
+        let start = json.at;
+        let node = json.value(tape, 0)?;
+        let set = fields.set(field, node, || json.since(start), tape);
+        set.map_err(Stop::wrong)?;
+        if !json.another_field()? {
+            break;
         }
-        break;
     }
     for field in [Field::Index, Field::Time] {
         if !fields.has(field) {
-            return Err(Stop::Wrong(format!("the entry has no {}", field.name())));
+            return Err(Stop::wrong(format!("the entry has no {}", field.name())));
         }
     }
     if json.line != fields.line {
-        return Err(Stop::Wrong("the entry takes more than one line".to_owned()));
+        return Err(Stop::wrong("the entry takes more than one line"));
     }
     match json.peek() {
-        Err(Stop::Short) if last || json.line != fields.line => Ok(fields),
+        Err(Stop::Short) if last || json.line != fields.line => Ok(()),
         Err(stop) => Err(stop),
         Ok(_) if json.line == fields.line => Err(json.wrong("the end of the line")),
-        Ok(_) => Ok(fields),
+        Ok(_) => Ok(()),
     }
 }

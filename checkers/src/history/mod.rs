@@ -26,6 +26,7 @@ pub mod notation;
 mod op;
 mod packed;
 pub mod porcupine;
+mod quick;
 mod read;
 mod scan;
 mod stream;

@@ -5,16 +5,28 @@
 pub(super) enum Stop {
     /// The text ends within the value: more of it may follow, or the file was cut off.
     Short,
-    /// The text is wrong, and why.
-    Wrong(String),
+    /// The text is wrong, and why. Boxed, so that what is right travels in registers.
+    Wrong(Box<Why>),
+}
+
+/// What is wrong, in words.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Why(pub(super) String);
+
+impl Stop {
+    #[cold]
+    pub(super) fn wrong(why: impl Into<String>) -> Self {
+        Self::Wrong(Box::new(Why(why.into())))
+    }
 }
 
 /// Values may stand this deep within each other; deeper ones are refused, since each level
 /// takes some of the stack.
 pub(super) const DEPTH: usize = 128;
 
+#[cold]
 pub(super) fn too_deep() -> Stop {
-    Stop::Wrong(format!("values stand more than {DEPTH} deep in each other"))
+    Stop::wrong(format!("values stand more than {DEPTH} deep in each other"))
 }
 
 /// What stands at `at`, for messages: a few characters, quoted.
@@ -31,6 +43,7 @@ pub(super) fn seen(text: &str, at: usize) -> String {
 
 /// Reads the digits at `at`, after a sign if there is one: the number, if it is one that we
 /// hold, and where it ends.
+#[inline]
 pub(super) fn integer(bytes: &[u8], at: usize) -> (Option<i64>, usize) {
     let negative = bytes[at] == b'-';
     let start = at + usize::from(negative || bytes[at] == b'+');
@@ -79,7 +92,7 @@ pub(super) fn unescape(text: &str, at: usize, scratch: &mut String) -> Result<us
 
 /// The character that an escape stands for, and where it ends; `at` is after its backslash.
 fn escape(text: &str, at: usize) -> Result<(char, usize), Stop> {
-    let wrong = || Stop::Wrong(format!("an escape that is none: {}", seen(text, at - 1)));
+    let wrong = || Stop::wrong(format!("an escape that is none: {}", seen(text, at - 1)));
     let c = match text.as_bytes().get(at).ok_or(Stop::Short)? {
         b'n' => '\n',
         b't' => '\t',
