@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use checkers::history;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::campaign::{self, CampaignVerdict};
@@ -48,8 +49,10 @@ enum Command {
     Run(RunArgs),
     /// Measure what three replication modes keep and lose, on this machine.
     Demo(DemoArgs),
-    /// Judge a recorded run or history again.
+    /// Judge a recorded run, or a history that anybody recorded.
     Check(CheckArgs),
+    /// Write a history in another format.
+    Convert(ConvertArgs),
     /// Hosts on this machine.
     Lab(lab::command::LabArgs),
     /// Say what is missing, which faults that costs, and how to mend it.
@@ -128,12 +131,32 @@ struct DemoArgs {
 
 #[derive(Debug, Args)]
 struct CheckArgs {
-    /// A run's directory, or a history as JSON Lines, compressed or not.
-    #[arg(required = true)]
+    /// A run's directory, or a history: JSON Lines, EDN or JSON of Jepsen, its text logs,
+    /// key-value lines of Porcupine, or our binary form; compressed with zstd or not.
     what: PathBuf,
+    /// Only these claims. Left out: all of them for what schism recorded, linearizable for
+    /// other histories.
+    #[arg(long = "claim", value_name = "CLAIM")]
+    claims: Vec<Claim>,
     /// What is printed on standard output.
     #[arg(long, default_value = "human")]
     format: Format,
+}
+
+#[derive(Debug, Args)]
+struct ConvertArgs {
+    /// A history in any format that check reads.
+    from: PathBuf,
+    /// The file to write.
+    to: PathBuf,
+    /// The format to write.
+    #[arg(long, value_parser = format_named)]
+    format: history::Format,
+}
+
+fn format_named(name: &str) -> Result<history::Format, String> {
+    let names = history::Format::ALL.map(history::Format::name);
+    history::Format::named(name).ok_or_else(|| suggest::unknown("format", name, names))
 }
 
 #[derive(Debug, Args)]
@@ -227,6 +250,7 @@ pub fn main() -> u8 {
         Command::Run(args) => run_trials(&args, charset),
         Command::Demo(args) => run_demo(&args, charset),
         Command::Check(args) => check(&args, charset),
+        Command::Convert(args) => convert(&args),
         Command::Lab(args) => lab::command::run(&args, &mut std::io::stdout())
             .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}"))),
         Command::Doctor(args) => doctor::run(&args, &mut std::io::stdout())
@@ -521,23 +545,30 @@ fn json(value: &impl serde::Serialize) -> String {
 }
 
 fn check(args: &CheckArgs, charset: Charset) -> Result<u8, Refusal> {
-    let refuse = |sentence: String| Refusal(NOT_VALID, sentence);
     let (plan, file) = recorded(&args.what)?;
-    let read = store::read_history(&file).map_err(|error| refuse(format!("failed to {error}")))?;
-    let count = read.ops.len();
-    let history = checkers::history::History::new(read.ops)
-        .map_err(|error| refuse(format!("{}: {error}", file.display())))?;
-    let mut verdict = if count == 0 {
+    let (history, warnings) = read_lawful(&file)?;
+    let mut verdict = if history.ops().is_empty() {
         let why = Some("the history is empty".to_owned());
         RunVerdict::unjudged(&plan, &[], Status::NothingToCheck, why, Recovery::default())
     } else {
-        run::judge_history(&plan, &history, Recovery::default())
+        let claims = if args.claims.is_empty() {
+            spoken_of(&history)
+        } else {
+            &args.claims
+        };
+        run::judge_claims(&plan, &history, Recovery::default(), claims)
     };
-    if read.truncated {
-        verdict.why = Some(format!(
-            "{} is cut off: this judges the {count} entries that can be read",
-            file.display()
-        ));
+    if !warnings.is_empty() {
+        let told = warnings
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; ");
+        verdict.why = Some(
+            verdict
+                .why
+                .map_or(told.clone(), |why| format!("{why}; {told}")),
+        );
     }
     verdict.reproduce = vec![format!("{} check {}", program(), args.what.display())];
     match args.format {
@@ -547,6 +578,39 @@ fn check(args: &CheckArgs, charset: Charset) -> Result<u8, Refusal> {
         }
     }
     Ok(verdict.exit_code)
+}
+
+fn read_lawful(file: &Path) -> Result<(history::History, Vec<history::Warning>), Refusal> {
+    let refuse = |sentence: String| Refusal(NOT_VALID, sentence);
+    let read = store::read_history(file).map_err(|error| refuse(format!("failed to {error}")))?;
+    read.history()
+        .map_err(|error| refuse(format!("{}: {error}", file.display())))
+}
+
+/// What schism recorded has phases, and can speak of all claims; of another history it is only
+/// known that it has operations.
+fn spoken_of(history: &history::History) -> &'static [Claim] {
+    let ours = history.nemesis().any(|op| op.f == "phase");
+    if ours {
+        &Claim::ALL
+    } else {
+        &[Claim::Linearizable]
+    }
+}
+
+fn convert(args: &ConvertArgs) -> Result<u8, Refusal> {
+    let (history, warnings) = read_lawful(&args.from)?;
+    for warning in warnings {
+        complain(&format!("{}: {warning}", args.from.display()));
+    }
+    store::write_history(&args.to, args.format, history.ops())
+        .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}")))?;
+    complain(&format!(
+        "{} entries, as {}",
+        history.ops().len(),
+        args.format
+    ));
+    Ok(0)
 }
 
 /// The plan and the history of a recorded run; a history on its own is judged by all checkers.

@@ -14,6 +14,7 @@ use checkers::{Budget, Report};
 use workloads::finals;
 use workloads::generator::{self, Context, Generator, Next, rate, time_limit};
 
+use crate::claim::Claim;
 use crate::cluster::{Cluster, Db, DbError, Node};
 use crate::interpreter::{InterpretError, Interpreter, Recorder, Script, Seeds};
 use crate::nemesis::schedule::{Timeline, moments};
@@ -21,7 +22,7 @@ use crate::nemesis::{Faults, NemesisError};
 use crate::plan::Plan;
 use crate::progress::{Display, Mode};
 use crate::remote::{Command, on_all};
-use crate::report::verdict::{Recovery, RunVerdict, Status};
+use crate::report::verdict::{Recovery, RunVerdict, Status, claim_of};
 use crate::report::{dot, table::Charset, terminal};
 use crate::store::{self, HISTORY, Journal, PLAN, StoreError, VERDICT};
 use crate::systems::leader_follower::{Clients, Nodes};
@@ -319,8 +320,25 @@ fn judge(
 /// If the plan was not validated and names no workload that exists.
 #[must_use]
 pub fn judge_history(plan: &Plan, history: &History, recovery: Recovery) -> RunVerdict {
+    judge_claims(plan, history, recovery, &Claim::ALL)
+}
+
+/// As [`judge_history`], for some of the claims; what only measures is kept.
+///
+/// # Panics
+///
+/// As [`judge_history`].
+#[must_use]
+pub fn judge_claims(
+    plan: &Plan,
+    history: &History,
+    recovery: Recovery,
+    claims: &[Claim],
+) -> RunVerdict {
     let report = plan.workload().checker.check(history, &Budget::unlimited());
-    RunVerdict::new(plan, history, &flat(report), recovery)
+    let mut reports = flat(report);
+    reports.retain(|report| claim_of(&report.checker).is_none_or(|claim| claims.contains(&claim)));
+    RunVerdict::new(plan, history, &reports, recovery)
 }
 
 /// The parts of a composed report, or the report itself.

@@ -4,7 +4,7 @@
 //! `findings/` and `nodes/<name>/`; `runs/latest` points at the newest.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use checkers::history::{Op, jsonl};
+use checkers::history::{Format, Op, Read, jepsen, jsonl};
 
 /// The plan of the run, as it was carried out.
 pub const PLAN: &str = "plan.toml";
@@ -42,7 +42,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// A history holds something that is not an operation.
-    #[error("read {path}: {reason}")]
+    #[error("use {path}: {reason}")]
     Content {
         /// The file.
         path: PathBuf,
@@ -251,27 +251,73 @@ fn write_frames(mut file: File, receiver: &mpsc::Receiver<Vec<Op>>) -> io::Resul
     file.sync_data()
 }
 
-/// Reads a history file, compressed or not, up to where it was cut off, if it was.
+/// Reads a history file in any format that [`Format::detect`] knows, compressed with zstd or not,
+/// up to where it was cut off, if it was. An empty file is an empty history.
 ///
 /// # Errors
 ///
-/// [`StoreError::Io`] when it cannot be opened, [`StoreError::Content`] when a whole line of
-/// it is not an operation.
-pub fn read_history(path: &Path) -> Result<jsonl::Read, StoreError> {
-    let mut file = File::open(path).map_err(io_error("open", path))?;
-    let mut magic = [0; 4];
-    let got = file.read(&mut magic).map_err(io_error("read", path))?;
-    let start = io::Cursor::new(magic[..got].to_vec()).chain(file);
-    let read = if magic == [0x28, 0xb5, 0x2f, 0xfd] {
-        let decoder = zstd::stream::read::Decoder::new(start).map_err(io_error("read", path))?;
-        jsonl::read(BufReader::with_capacity(1 << 18, decoder))
+/// [`StoreError::Io`] when it cannot be opened, [`StoreError::Content`] when nobody can tell its
+/// format, or when a whole entry of it is not an operation.
+pub fn read_history(path: &Path) -> Result<Read, StoreError> {
+    let file = File::open(path).map_err(io_error("open", path))?;
+    let mut file = BufReader::with_capacity(READ_BYTES, file);
+    let is_zstd = file
+        .fill_buf()
+        .map_err(io_error("read", path))?
+        .starts_with(&ZSTD_MAGIC);
+    if is_zstd {
+        let decoder = zstd::stream::read::Decoder::with_buffer(file);
+        let decoder = decoder.map_err(io_error("read", path))?;
+        read_any(BufReader::with_capacity(READ_BYTES, decoder), path)
     } else {
-        jsonl::read(BufReader::with_capacity(1 << 18, start))
-    };
-    read.map_err(|error| StoreError::Content {
+        read_any(file, path)
+    }
+}
+
+const READ_BYTES: usize = 1 << 18;
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+fn read_any(mut input: impl BufRead, path: &Path) -> Result<Read, StoreError> {
+    let content = |reason: String| StoreError::Content {
         path: path.to_owned(),
-        reason: error.to_string(),
-    })
+        reason,
+    };
+    let head = match input.fill_buf() {
+        Ok(head) => head,
+        // Cut off before the first frame was whole.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Ok(Read {
+                truncated: true,
+                ..Read::default()
+            });
+        }
+        Err(error) => return Err(io_error("read", path)(error)),
+    };
+    if head.is_empty() {
+        return Ok(Read::default());
+    }
+    let format = Format::detect(head).map_err(|unknown| content(unknown.to_string()))?;
+    format
+        .read(input, jepsen::Options::default())
+        .map_err(|error| content(error.to_string()))
+}
+
+/// Writes a history file in that format, whole or not at all.
+///
+/// # Errors
+///
+/// [`StoreError::Content`] when the format cannot hold what the history holds,
+/// [`StoreError::Io`] when the file cannot be written.
+pub fn write_history(path: &Path, format: Format, ops: &[Op]) -> Result<(), StoreError> {
+    let mut bytes = Vec::new();
+    let content = |reason: String| StoreError::Content {
+        path: path.to_owned(),
+        reason,
+    };
+    format
+        .write(&mut bytes, ops)
+        .map_err(|error| content(error.to_string()))?;
+    write_file(path, &bytes)
 }
 
 #[cfg(test)]

@@ -102,8 +102,7 @@ fn a_history_is_judged_and_the_code_says_how() {
         "\"type\":\"ok\",\"f\":\"read\",\"key\":\"r1\",\"value\":null",
     );
     for (text, code, word) in [
-        // Nothing was finally read, so nobody can say that nothing is lost.
-        (GOOD, 2, "? UNDECIDED"),
+        (GOOD, 0, "✓ HELD"),
         (&stale, 1, "✗ VIOLATED"),
         ("", 4, "! NOTHING TO CHECK"),
     ] {
@@ -121,12 +120,42 @@ fn a_history_is_judged_and_the_code_says_how() {
 }
 
 #[test]
+fn claims_can_be_chosen() {
+    let place = Place::new("claims");
+    let file = place.file("h.jsonl", GOOD);
+    // Nothing was finally read, so nobody can say that nothing is lost.
+    let output = schism(&place.0, &["check", file, "--claim", "no-lost-writes"]);
+    assert_eq!(output.status.code(), Some(2), "{}", out(&output));
+    assert!(out(&output).starts_with("? UNDECIDED"), "{}", out(&output));
+}
+
+#[test]
+fn a_history_is_the_same_in_every_format() {
+    let place = Place::new("convert");
+    let file = place.file("h.jsonl", GOOD);
+    for format in ["edn", "json", "bin", "jsonl"] {
+        let output = schism(&place.0, &["convert", file, "other", "--format", format]);
+        assert_eq!(output.status.code(), Some(0), "{format}: {}", err(&output));
+        let output = schism(&place.0, &["check", "other"]);
+        assert_eq!(output.status.code(), Some(0), "{format}: {}", err(&output));
+        assert!(out(&output).starts_with("✓ HELD"), "{}", out(&output));
+    }
+    let output = schism(&place.0, &["convert", file, "other", "--format", "jsnl"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(
+        err(&output).contains("did you mean `jsonl`?"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
 fn json_is_the_verdict_and_nothing_else() {
     let place = Place::new("json");
     let file = place.file("h.jsonl", GOOD);
     let output = schism(&place.0, &["check", file, "--format", "json"]);
     let verdict: RunVerdict = serde_json::from_slice(&output.stdout).expect("it is a verdict");
-    assert_eq!((verdict.status, verdict.exit_code), (Status::Undecided, 2));
+    assert_eq!((verdict.status, verdict.exit_code), (Status::Held, 0));
     assert_eq!(verdict.schema, "schism.verdict/1");
     let schema = schism(&place.0, &["schema", "verdict"]);
     let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).expect("a schema");

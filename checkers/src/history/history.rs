@@ -23,6 +23,13 @@ pub struct Malformed {
     pub reason: String,
 }
 
+/// Entries that break a law, and where.
+pub(super) struct Broken {
+    pub(super) ops: Vec<Op>,
+    pub(super) position: usize,
+    pub(super) reason: String,
+}
+
 /// An operation of a client: its start and, if it was ever learned, its end.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'h> {
@@ -74,16 +81,32 @@ impl History {
     ///
     /// **Cost**: linear.
     pub fn new(ops: Vec<Op>) -> Result<Self, Malformed> {
+        Self::checked(ops).map_err(|broken| Malformed {
+            index: broken.ops[broken.position].index,
+            reason: broken.reason,
+        })
+    }
+
+    /// As [`new`](Self::new); the error gives the entries back.
+    pub(super) fn checked(ops: Vec<Op>) -> Result<Self, Broken> {
+        match Self::partners(&ops) {
+            Ok(partner) => Ok(Self { ops, partner }),
+            Err((position, reason)) => Err(Broken {
+                ops,
+                position,
+                reason,
+            }),
+        }
+    }
+
+    /// Checks the laws: for each entry the position of its other end, or the first entry that
+    /// breaks a law, by position, and how.
+    fn partners(ops: &[Op]) -> Result<Vec<Option<u32>>, (usize, String)> {
         let mut partner = vec![None; ops.len()];
         let mut open: HashMap<u32, usize> = HashMap::new();
         let mut gone: HashSet<u32> = HashSet::new();
         for (position, op) in ops.iter().enumerate() {
-            let fail = |reason: String| {
-                Err(Malformed {
-                    index: op.index,
-                    reason,
-                })
-            };
+            let fail = |reason: String| Err((position, reason));
             if let Some(before) = position.checked_sub(1).map(|p| &ops[p]) {
                 if op.index <= before.index {
                     return fail(format!(
@@ -132,7 +155,7 @@ impl History {
                 gone.insert(number);
             }
         }
-        Ok(Self { ops, partner })
+        Ok(partner)
     }
 
     /// All entries, in order.

@@ -3,75 +3,44 @@
 //! `{"index":0,"time":1200,"process":3,"type":"invoke","f":"write","key":"r1","value":7,"node":"n1"}`
 //!
 //! `process` is a number, or `"nemesis"`. `key`, `node` and `error` are left out where there
-//! is none; `value` is `null` where there is none.
+//! is none; `value` is `null` where there is none. The fields may stand in any order; one that
+//! is not ours is an error.
 
 use std::io::{self, BufRead, Write};
-use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{F, Kind, Op, Process, Value};
+use super::event::Tape;
+use super::fields::{Field, Fields};
+use super::json::Json;
+use super::scan::Stop;
+use super::stream::{self, Parse};
+use super::{Op, Ops, Process, Sink, Value, quick};
 
-/// A line that could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The line is not an operation.
-    #[error("line {line}: {reason}")]
-    Line {
-        /// The line, counted from one.
-        line: usize,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The file could not be read.
-    #[error("line {line}: {source}")]
-    Io {
-        /// The line, counted from one.
-        line: usize,
-        /// Why not.
-        source: io::Error,
-    },
-}
+pub use super::read::{Ending, Read, ReadError};
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Serialize)]
 struct Line<'a> {
     index: usize,
     time: u64,
     process: ProcessField,
     #[serde(rename = "type")]
-    kind: KindField,
-    f: std::borrow::Cow<'a, str>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    key: Option<Value>,
-    #[serde(default)]
-    value: Value,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    node: Option<Arc<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    kind: &'static str,
+    f: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a Value>,
+    value: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum KindField {
-    Invoke,
-    Ok,
-    Fail,
-    Info,
-}
-
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(untagged)]
 enum ProcessField {
     Number(u32),
-    Name(NemesisField),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum NemesisField {
-    Nemesis,
+    Name(&'static str),
 }
 
 /// Writes one operation and a line end.
@@ -80,65 +49,27 @@ enum NemesisField {
 ///
 /// Those of `out`.
 pub fn write(out: &mut impl Write, op: &Op) -> io::Result<()> {
+    object(out, op)?;
+    out.write_all(b"\n")
+}
+
+/// Writes one operation.
+pub(super) fn object(out: &mut impl Write, op: &Op) -> io::Result<()> {
     let line = Line {
         index: op.index,
         time: op.time,
         process: match op.process {
             Process::Client(number) => ProcessField::Number(number),
-            Process::Nemesis => ProcessField::Name(NemesisField::Nemesis),
+            Process::Nemesis => ProcessField::Name("nemesis"),
         },
-        kind: match op.kind {
-            Kind::Invoke => KindField::Invoke,
-            Kind::Ok => KindField::Ok,
-            Kind::Fail => KindField::Fail,
-            Kind::Info => KindField::Info,
-        },
-        f: op.f.as_str().into(),
-        key: op.key.clone(),
-        value: op.value.clone(),
-        node: op.node.clone(),
-        error: op.error.clone(),
+        kind: op.kind.as_str(),
+        f: op.f.as_str(),
+        key: op.key.as_ref(),
+        value: &op.value,
+        node: op.node.as_deref(),
+        error: op.error.as_deref(),
     };
-    serde_json::to_writer(&mut *out, &line)?;
-    out.write_all(b"\n")
-}
-
-/// Reads one line.
-///
-/// # Errors
-///
-/// What is wrong with the line, in words.
-pub fn parse(line: &str) -> Result<Op, String> {
-    let line: Line<'_> = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    Ok(Op {
-        index: line.index,
-        time: line.time,
-        process: match line.process {
-            ProcessField::Number(number) => Process::Client(number),
-            ProcessField::Name(NemesisField::Nemesis) => Process::Nemesis,
-        },
-        kind: match line.kind {
-            KindField::Invoke => Kind::Invoke,
-            KindField::Ok => Kind::Ok,
-            KindField::Fail => Kind::Fail,
-            KindField::Info => Kind::Info,
-        },
-        f: F::owned(line.f.into_owned()),
-        key: line.key,
-        value: line.value,
-        node: line.node,
-        error: line.error,
-    })
-}
-
-/// What a file held: the operations up to the first line that could not be read.
-#[derive(Debug, Default)]
-pub struct Read {
-    /// The operations, in order.
-    pub ops: Vec<Op>,
-    /// Set if the last line was cut off in the middle, as after a crash: what it held is lost,
-    /// and everything above it stands.
-    pub truncated: bool,
+    Ok(serde_json::to_writer(out, &line)?)
 }
 
 /// Reads a whole file. A last line that is cut off is left out and reported in
@@ -148,36 +79,131 @@ pub struct Read {
 ///
 /// [`ReadError::Line`] for a line that is whole but wrong; [`ReadError::Io`] when `input`
 /// fails.
-pub fn read(mut input: impl BufRead) -> Result<Read, ReadError> {
-    let mut read = Read::default();
-    // Bytes, not text: a file may be cut within a character.
-    let mut bytes = Vec::new();
-    for line in 1.. {
-        bytes.clear();
-        match input.read_until(b'\n', &mut bytes) {
-            Ok(0) => break,
-            Ok(_) => {}
-            // What was decoded before the end of a truncated file has been returned already.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                read.truncated = true;
-                break;
-            }
-            Err(source) => return Err(ReadError::Io { line, source }),
-        }
-        if bytes.trim_ascii().is_empty() {
-            continue;
-        }
-        let parsed = str::from_utf8(&bytes)
-            .map_err(|error| error.to_string())
-            .and_then(parse);
-        match parsed {
-            Ok(op) => read.ops.push(op),
-            Err(_) if !bytes.ends_with(b"\n") => {
-                read.truncated = true;
-                break;
-            }
-            Err(reason) => return Err(ReadError::Line { line, reason }),
+pub fn read(input: impl BufRead) -> Result<Read, ReadError> {
+    let mut ops = Ops::default();
+    let ending = stream(input, &mut ops)?;
+    Ok(ops.end(ending))
+}
+
+/// Reads a stream.
+///
+/// # Errors
+///
+/// Those of [`read`].
+pub fn stream(input: impl BufRead, sink: &mut impl Sink) -> Result<Ending, ReadError> {
+    stream::stream(Lines::default(), input, sink)
+}
+
+/// Reads what is in memory.
+///
+/// # Errors
+///
+/// [`ReadError::Line`] for a line that is whole but wrong.
+pub fn slice(input: &[u8], sink: &mut impl Sink) -> Result<Ending, ReadError> {
+    stream::slice(Lines::default(), input, sink)
+}
+
+struct Lines {
+    line: usize,
+    truncated: bool,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self {
+            line: 1,
+            truncated: false,
         }
     }
-    Ok(read)
+}
+
+impl Parse for Lines {
+    fn parse(&mut self, text: &str, last: bool, sink: &mut impl Sink) -> Result<usize, ReadError> {
+        let mut tape = Tape::default();
+        let mut json = Json::new(text, self.line);
+        loop {
+            // What is blank is dealt with whatever follows it.
+            let blank = json.peek();
+            let start = json.at;
+            self.line = json.line;
+            if blank.is_err() {
+                return Ok(start);
+            }
+            tape.clear();
+            if let Some(quick) = quick::line(&mut json, &mut tape) {
+                sink.event(&quick.event(self.line, &tape));
+                continue;
+            }
+            tape.clear();
+            let mut fields = Fields::new(self.line);
+            let reason = match entry(&mut json, &mut tape, &mut fields, last) {
+                Ok(()) => match fields.event(&tape) {
+                    Ok(event) => {
+                        sink.event(&event);
+                        continue;
+                    }
+                    Err(reason) => reason,
+                },
+                Err(Stop::Short) if !last => return Ok(start),
+                Err(Stop::Short) => "it ends too early".to_owned(),
+                Err(Stop::Wrong(why)) => why.0,
+            };
+            if !text[start..].contains('\n') {
+                // The rest of the line may be yet to come, and is for the next window then.
+                self.truncated = last;
+                return Ok(if last { text.len() } else { start });
+            }
+            let line = self.line;
+            return Err(ReadError::Line { line, reason });
+        }
+    }
+
+    fn line(&self) -> usize {
+        self.line
+    }
+
+    fn end(self) -> Ending {
+        Ending {
+            truncated: self.truncated,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Reads the entry at the front, up to the end of its line.
+#[inline]
+fn entry<'a>(
+    json: &mut Json<'a>,
+    tape: &mut Tape<'a>,
+    fields: &mut Fields<'a>,
+    last: bool,
+) -> Result<(), Stop> {
+    json.expect(b'{', "an object")?;
+    loop {
+        let Some(field) = json.field(tape)? else {
+            let name = json.name();
+            return Err(Stop::wrong(format!("the field {name:?} is none of ours")));
+        };
+        let start = json.at;
+        let node = json.value(tape, 0)?;
+        let set = fields.set(field, node, || json.since(start), tape);
+        set.map_err(Stop::wrong)?;
+        if !json.another_field()? {
+            break;
+        }
+    }
+    for field in [Field::Index, Field::Time] {
+        if !fields.has(field) {
+            return Err(Stop::wrong(format!("the entry has no {}", field.name())));
+        }
+    }
+    if json.line != fields.line {
+        return Err(Stop::wrong("the entry takes more than one line"));
+    }
+    match json.peek() {
+        Err(Stop::Short) if last || json.line != fields.line => Ok(()),
+        Err(stop) => Err(stop),
+        Ok(_) if json.line == fields.line => Err(json.wrong("the end of the line")),
+        Ok(_) => Ok(()),
+    }
 }

@@ -1,7 +1,8 @@
 //! One entry of a history.
 
-use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use super::Value;
@@ -54,50 +55,86 @@ impl Kind {
 }
 
 /// The name of an operation: "read", "write", "partition".
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct F(Cow<'static, str>);
+#[derive(Clone)]
+pub struct F(Name);
+
+/// Copying either takes no memory.
+#[derive(Clone)]
+enum Name {
+    Known(&'static str),
+    Read(Arc<str>),
+}
 
 impl F {
     /// A name known when the program was written.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self(Cow::Borrowed(name))
+        Self(Name::Known(name))
     }
 
     /// A name read from a file.
     #[must_use]
     pub fn owned(name: String) -> Self {
-        Self(Cow::Owned(name))
+        Self(Name::Read(Arc::from(name)))
     }
 
     /// The name itself.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Name::Known(name) => name,
+            Name::Read(name) => name,
+        }
+    }
+}
+
+impl PartialEq for F {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for F {}
+
+impl Hash for F {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl PartialOrd for F {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for F {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
     }
 }
 
 impl fmt::Debug for F {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Display for F {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl PartialEq<str> for F {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other
+        self.as_str() == other
     }
 }
 
 impl PartialEq<&str> for F {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == *other
+        self.as_str() == *other
     }
 }
 

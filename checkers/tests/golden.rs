@@ -1,0 +1,115 @@
+//! Every recorded history of the collection beside this project, against its known verdict.
+//!
+//! The files' licences keep them out of the project. Where the folder is missing, this test
+//! says so and passes.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the collection is files, and the crate under test reads none"
+)]
+
+use std::fs;
+use std::path::Path;
+
+use checkers::history::jepsen::Options;
+use checkers::history::{Format, Read};
+use checkers::{Budget, Checker, Linearizable, Verdict};
+
+/// Values of these are written more than once, and the near-linear checker takes a value as
+/// needed that only one of several possible writers needs. The general search is to judge them.
+const KNOWN_WRONG: [&str; 3] = [
+    "knossos/memstress3-26.edn",
+    "knossos/memstress3-37.edn",
+    "knossos/memstress3-39.edn",
+];
+
+#[derive(Default)]
+struct Tally {
+    read: usize,
+    warned: usize,
+    judged: usize,
+    undecided: usize,
+    known_wrong: usize,
+    without_checker: usize,
+    wrong: Vec<String>,
+}
+
+fn format_of(name: &str) -> Format {
+    match name {
+        "jepsen-log" => Format::JepsenLog,
+        "jepsen-edn" => Format::JepsenEdn,
+        "jepsen-json" => Format::JepsenJson,
+        "porcupine-kv" => Format::Porcupine,
+        _ => panic!("the manifest names the format {name}, which is not known here"),
+    }
+}
+
+fn golden(tally: &mut Tally, folder: &Path, fields: &[&str]) {
+    let [file, format, workload, property, expected, ..] = fields[..] else {
+        panic!("a line of the manifest has too few fields: {fields:?}");
+    };
+    let bytes = fs::read(folder.join(file)).expect(file);
+    let detected = Format::detect(&bytes[..bytes.len().min(Format::HEAD)]);
+    assert_eq!(detected, Ok(format_of(format)), "{file}");
+    let read: Read = format_of(format)
+        .read(&bytes[..], Options::default())
+        .unwrap_or_else(|error| panic!("{file}: {error}"));
+    assert!(!read.truncated, "{file} is whole");
+    assert!(!read.ops.is_empty(), "{file} holds entries");
+    assert!(
+        read.ops
+            .iter()
+            .all(|op| op.key.is_some() == (format == "porcupine-kv")),
+        "{file}"
+    );
+    let (history, warnings) = read
+        .history()
+        .unwrap_or_else(|error| panic!("{file}: {error}"));
+    tally.read += 1;
+    tally.warned += usize::from(!warnings.is_empty());
+    if (workload, property) != ("cas-register", "linearizable") {
+        tally.without_checker += 1;
+        return;
+    }
+    let verdict = Linearizable.check(&history, &Budget::unlimited()).verdict;
+    match (verdict, expected) {
+        // Where values repeat, the near-linear checker cannot tell.
+        (Verdict::Undecided, _) => tally.undecided += 1,
+        (Verdict::Held, "valid") | (Verdict::Violated, "invalid") => tally.judged += 1,
+        (Verdict::Held | Verdict::Violated, _) if KNOWN_WRONG.contains(&file) => {
+            tally.known_wrong += 1;
+        }
+        (Verdict::Held | Verdict::Violated, _) => {
+            tally
+                .wrong
+                .push(format!("{file}: {verdict:?}, expected {expected}"));
+        }
+    }
+}
+
+#[test]
+fn recorded_histories_get_their_known_verdicts() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/histories");
+    let Ok(manifest) = fs::read_to_string(folder.join("MANIFEST.tsv")) else {
+        println!(
+            "SKIPPED ALL: the recorded histories are not at {}",
+            folder.display()
+        );
+        return;
+    };
+    let mut tally = Tally::default();
+    for line in manifest.lines().skip(1) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        golden(&mut tally, &folder, &fields);
+    }
+    println!(
+        "{} histories read ({} with warnings): {} got their verdict, {} undecided, {} wrong as \
+         known, {} have no checker yet; 0 skipped",
+        tally.read,
+        tally.warned,
+        tally.judged,
+        tally.undecided,
+        tally.known_wrong,
+        tally.without_checker
+    );
+    assert!(tally.wrong.is_empty(), "wrong verdicts: {:#?}", tally.wrong);
+}
