@@ -105,10 +105,22 @@ fn main() {
             read.expect("it was just written");
             std::hint::black_box(sink);
         });
-        row(&format!("{format} to columns"), file.len(), seconds);
+        row(
+            &format!("{format} to columns, by entries"),
+            file.len(),
+            seconds,
+        );
         if format == Format::Binary {
             let seconds = best(|| {
                 std::hint::black_box(binary::columns(&file[..]).expect("it was just written"));
+            });
+            row("bin to columns, all of them", file.len(), seconds);
+            let seconds = best(|| {
+                let mut last = 0;
+                let read = binary::frames(&file[..], |columns| {
+                    last = columns.time.last().copied().unwrap_or(last);
+                });
+                std::hint::black_box((read.expect("it was just written"), last));
             });
             row("bin to columns, frame by frame", file.len(), seconds);
         }

@@ -260,7 +260,7 @@ fn narrow(number: usize) -> u32 {
 /// fails.
 pub fn columns(input: impl BufRead) -> Result<(Columns, Ending), ReadError> {
     let mut columns = Columns::default();
-    let mut frames = Frames::new(input);
+    let mut frames = Frames::new(input)?;
     while frames.next(&mut columns)? {}
     Ok((columns, frames.ending))
 }
@@ -272,12 +272,26 @@ pub fn columns(input: impl BufRead) -> Result<(Columns, Ending), ReadError> {
 /// [`ReadError::Line`] for a frame that is whole but wrong; [`ReadError::Io`] when `input`
 /// fails.
 pub fn stream(input: impl BufRead, sink: &mut impl Sink) -> Result<Ending, ReadError> {
-    let mut columns = Columns::default();
-    let mut frames = Frames::new(input);
     let mut line = 0;
-    while frames.next(&mut columns)? {
-        hand_on(&columns, line, sink);
+    frames(input, |columns| {
+        hand_on(columns, line, sink);
         line += columns.len();
+    })
+}
+
+/// Reads a stream, a frame at a time: what takes each holds the entries of that frame, and the
+/// names, processes and values of all up to it. Memory is used again, which makes this as fast
+/// as reading gets.
+///
+/// # Errors
+///
+/// [`ReadError::Line`] for a frame that is whole but wrong; [`ReadError::Io`] when `input`
+/// fails.
+pub fn frames(input: impl BufRead, mut take: impl FnMut(&Columns)) -> Result<Ending, ReadError> {
+    let mut columns = Columns::default();
+    let mut frames = Frames::new(input)?;
+    while frames.next(&mut columns)? {
+        take(&columns);
         columns.clear_entries();
     }
     Ok(frames.ending)
@@ -319,23 +333,28 @@ struct Frames<R> {
     entries: usize,
     packed: Vec<u8>,
     body: Vec<u8>,
+    column: Vec<u32>,
+    zstd: zstd::bulk::Decompressor<'static>,
     /// Of each value that is a list or a map: how much it holds, and how deep it is.
     extents: Extents,
     ending: Ending,
 }
 
 impl<R: BufRead> Frames<R> {
-    fn new(input: R) -> Self {
-        Self {
+    fn new(input: R) -> Result<Self, ReadError> {
+        let zstd = zstd::bulk::Decompressor::new();
+        Ok(Self {
             input,
             begun: false,
             frame: 0,
             entries: 0,
             packed: Vec::new(),
             body: Vec::new(),
+            column: Vec::new(),
+            zstd: zstd.map_err(|source| ReadError::Io { line: 1, source })?,
             extents: Extents::default(),
             ending: Ending::default(),
-        }
+        })
     }
 
     fn wrong(&self, reason: &str) -> ReadError {
@@ -402,15 +421,14 @@ impl<R: BufRead> Frames<R> {
         }
         self.body.clear();
         self.body.reserve(body as usize);
-        let unpacked = zstd::bulk::Decompressor::new()
-            .and_then(|mut zstd| zstd.decompress_to_buffer(&self.packed, &mut self.body));
+        let unpacked = self.zstd.decompress_to_buffer(&self.packed, &mut self.body);
         match unpacked {
             Ok(length) if length == body as usize => {}
             Ok(_) | Err(_) => return Err(self.wrong("it cannot be decompressed")),
         }
         let mut input = Input::new(&self.body);
         let read = take_additions(&mut input, columns, &mut self.extents)
-            .and_then(|()| take_entries(&mut input, columns, entries as usize))
+            .and_then(|()| take_entries(&mut input, columns, entries as usize, &mut self.column))
             .and_then(|()| input.is_empty().then_some(()));
         if read.is_none() {
             return Err(self.wrong("its content is not what a frame holds"));
@@ -481,7 +499,12 @@ fn take_additions(
     Some(())
 }
 
-fn take_entries(input: &mut Input<'_>, columns: &mut Columns, count: usize) -> Option<()> {
+fn take_entries(
+    input: &mut Input<'_>,
+    columns: &mut Columns,
+    count: usize,
+    what: &mut Vec<u32>,
+) -> Option<()> {
     // An entry takes no bytes where all columns are constant, so the count needs a limit.
     if count > LARGEST / 32 {
         return None;
@@ -499,9 +522,9 @@ fn take_entries(input: &mut Input<'_>, columns: &mut Columns, count: usize) -> O
     })?;
     input.fixed(count, &mut columns.process, narrowed)?;
     below(&columns.process[from..], columns.processes.list().len())?;
-    let mut what: Vec<u32> = Vec::with_capacity(count);
-    input.fixed(count, &mut what, narrowed)?;
-    below(&what, columns.fs.list().len() * 4)?;
+    what.clear();
+    input.fixed(count, what, narrowed)?;
+    below(what, columns.fs.list().len() * 4)?;
     columns
         .kind
         .extend(what.iter().map(|what| KINDS[(what & 3) as usize]));
@@ -515,8 +538,8 @@ fn take_entries(input: &mut Input<'_>, columns: &mut Columns, count: usize) -> O
     input.fixed(count, &mut columns.value, |id| from_top(narrowed(id), top))?;
     below(&columns.value[from..], columns.values.len())?;
     what.clear();
-    input.fixed(count, &mut what, narrowed)?;
-    below(&what, columns.nodes.list().len() + 1)?;
+    input.fixed(count, what, narrowed)?;
+    below(what, columns.nodes.list().len() + 1)?;
     let nodes = what.iter().map(|node| u16::try_from(*node).unwrap_or(0));
     columns.node.extend(nodes);
     let mut before = None;

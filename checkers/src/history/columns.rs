@@ -51,6 +51,8 @@ pub struct Columns {
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     list: Vec<Box<str>>,
+    /// The first few, as words.
+    words: Vec<u64>,
     many: HashMap<Box<str>, u16>,
 }
 
@@ -68,8 +70,12 @@ impl Names {
     #[inline]
     #[must_use]
     pub fn find(&self, name: &str) -> Option<u16> {
-        let few = &self.list[..self.list.len().min(FEW)];
-        match few.iter().position(|other| **other == *name) {
+        let word = word(name);
+        let same = |(place, other): (usize, &u64)| {
+            let same = *other == word && (name.len() < 8 || *self.list[place] == *name);
+            same.then_some(place)
+        };
+        match self.words.iter().enumerate().find_map(same) {
             Some(place) => u16::try_from(place).ok(),
             None => self.many.get(name).copied(),
         }
@@ -89,9 +95,19 @@ impl Names {
         self.list.push(name.into());
         if self.list.len() > FEW {
             self.many.insert(name.into(), place);
+        } else {
+            self.words.push(word(name));
         }
         Some(place)
     }
+}
+
+/// Length and first bytes: all there is to a name of fewer than eight bytes.
+#[inline]
+fn word(name: &str) -> u64 {
+    let first = name.bytes().take(7);
+    let bytes = first.fold(0, |word, byte| word << 8 | u64::from(byte));
+    bytes << 8 | (name.len() as u64 & 0xff)
 }
 
 /// Processes, in the order in which they came.
