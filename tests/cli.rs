@@ -172,7 +172,7 @@ fn what_is_no_history_is_refused_with_its_line() {
     let twice = GOOD.replace("\"index\":2", "\"index\":1");
     for (text, part) in [
         ("{\"index\":0}\n{}\n", "line 1"),
-        (&*twice, "index 1"),
+        (&*twice, "line 3: its index follows 1"),
         (
             &GOOD.replace(
                 "\"process\":0,\"type\":\"ok\",\"f\":\"write\"",
