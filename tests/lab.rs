@@ -20,7 +20,10 @@ const ON: &str =
     "on() { ssh -F \"$(dirname \"$SCHISM_LAB_INVENTORY\")/ssh_config\" \"$1\" \"$2\"; }\n";
 
 fn schism(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_schism"));
+    // Started in the background of a script, a test inherits that SIGINT is ignored, and what is
+    // ignored from the start no shell can trap.
+    let mut command = Command::new("env");
+    command.args(["--default-signal", env!("CARGO_BIN_EXE_schism")]);
     command.args(arguments).stdin(Stdio::null());
     command
 }
@@ -387,7 +390,8 @@ fn ctrl_c_reaches_the_program_once() {
         "exec {} lab exec --nodes 1 -- sh -c \"$P\"",
         env!("CARGO_BIN_EXE_schism")
     );
-    let mut child = Command::new("script")
+    let mut child = Command::new("env")
+        .args(["--default-signal", "script"])
         .args(["--quiet", "--return", "--command", &line, "/dev/null"])
         .env("P", program)
         .env("SHELL", "/bin/sh")
