@@ -5,6 +5,7 @@
 
 pub mod availability;
 pub mod budget;
+pub mod calls;
 pub mod compose;
 mod explain;
 mod faults;

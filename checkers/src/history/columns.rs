@@ -83,7 +83,7 @@ impl Names {
 
     /// The place of a name, new or not, unless there is room for no more.
     #[inline]
-    fn place(&mut self, name: &str) -> Option<u16> {
+    pub(crate) fn place(&mut self, name: &str) -> Option<u16> {
         self.find(name).or_else(|| self.push(name))
     }
 
@@ -130,7 +130,7 @@ impl Processes {
     }
 
     #[inline]
-    fn place(&mut self, process: Process) -> u32 {
+    pub(crate) fn place(&mut self, process: Process) -> u32 {
         let number = match process {
             Process::Client(number) if number < SMALL => number as usize,
             Process::Client(_) | Process::Nemesis => {

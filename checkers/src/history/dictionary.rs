@@ -169,6 +169,27 @@ impl Dictionary {
         }
     }
 
+    /// Whether some number is there both as a number and as text.
+    ///
+    /// **Cost**: linear, and next to nothing where no text looks like a number.
+    #[must_use]
+    pub(crate) fn has_lookalikes(&self) -> bool {
+        let mut numbers = std::collections::HashSet::new();
+        for entry in &self.entries {
+            if let Entry::Str { start, len } = *entry
+                && let Some(number) =
+                    super::mixed::number(&self.text[start as usize..(start + len) as usize])
+            {
+                numbers.insert(number);
+            }
+        }
+        !numbers.is_empty()
+            && self
+                .entries
+                .iter()
+                .any(|entry| matches!(entry, Entry::Int(number) if numbers.contains(number)))
+    }
+
     #[inline]
     fn int(&mut self, number: i64) -> u32 {
         self.index();

@@ -91,7 +91,7 @@ fn each<'h>(op: &'h Op, of: &mut impl FnMut(Option<&'h Value>, &'h Value)) {
 }
 
 /// The number that a text would be if it were one.
-fn number(text: &str) -> Option<i64> {
+pub(super) fn number(text: &str) -> Option<i64> {
     let looks = text.len() <= 20 && text.bytes().last()?.is_ascii_digit();
     let number: i64 = looks.then(|| text.parse().ok())??;
     (number.to_string() == text).then_some(number)

@@ -34,6 +34,7 @@
 //! chains of compare-and-sets and to unknown outcomes (`register.rs`); for sets, reads under
 //! inclusion (`set.rs`).
 
+mod exact;
 mod register;
 pub mod search;
 mod set;

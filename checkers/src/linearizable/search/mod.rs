@@ -383,4 +383,4 @@ impl Union {
 }
 
 #[cfg(test)]
-mod oracle;
+pub(in crate::linearizable) mod oracle;

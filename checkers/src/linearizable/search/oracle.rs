@@ -30,28 +30,28 @@ fn ask(f: &'static str, argument: impl Into<Value>, results: Vec<Value>) -> Ask 
     }
 }
 
-fn int(number: i64) -> Value {
+pub(in crate::linearizable) fn int(number: i64) -> Value {
     Value::Int(number)
 }
 
-fn pair(a: Value, b: Value) -> Value {
+pub(in crate::linearizable) fn pair(a: Value, b: Value) -> Value {
     Value::List(vec![a, b])
 }
 
 /// A call that is being made up.
 #[derive(Clone, Debug)]
-struct Made {
-    process: u32,
-    begins: Nanos,
-    ends: Nanos,
-    kind: Kind,
-    f: &'static str,
-    argument: Value,
-    result: Value,
+pub(in crate::linearizable) struct Made {
+    pub(in crate::linearizable) process: u32,
+    pub(in crate::linearizable) begins: Nanos,
+    pub(in crate::linearizable) ends: Nanos,
+    pub(in crate::linearizable) kind: Kind,
+    pub(in crate::linearizable) f: &'static str,
+    pub(in crate::linearizable) argument: Value,
+    pub(in crate::linearizable) result: Value,
 }
 
 impl Made {
-    fn ops(&self) -> (Op, Op) {
+    pub(in crate::linearizable) fn ops(&self) -> (Op, Op) {
         let op = |kind, time, value: &Value| Op {
             index: 0,
             time,
@@ -82,7 +82,7 @@ impl Made {
         M::decode(&call).expect("it can be read")
     }
 
-    fn item<M: Model>(&self) -> Option<Item<M::Call>> {
+    pub(in crate::linearizable) fn item<M: Model>(&self) -> Option<Item<M::Call>> {
         let (invoke, complete) = self.ops();
         let call = Call {
             invoke: &invoke,
@@ -94,7 +94,7 @@ impl Made {
     }
 }
 
-fn history(made: &[Made]) -> History {
+pub(in crate::linearizable) fn history(made: &[Made]) -> History {
     let mut entries: Vec<(Nanos, bool, usize)> = Vec::new();
     for (i, call) in made.iter().enumerate() {
         entries.push((call.begins, false, i));
@@ -111,7 +111,7 @@ fn history(made: &[Made]) -> History {
     History::new(ops.collect()).expect("the test makes lawful histories")
 }
 
-fn kind(rng: &mut ChaCha8Rng) -> Kind {
+pub(in crate::linearizable) fn kind(rng: &mut ChaCha8Rng) -> Kind {
     match rng.random_range(0..10) {
         0..7 => Kind::Ok,
         7..9 => Kind::Info,
@@ -199,7 +199,7 @@ fn come_true<M: Model>(rng: &mut ChaCha8Rng, made: &mut [Made], menu: &[Ask], in
 
 /// Whether some order of all required and any of the optional calls is legal and agrees with
 /// real time. None of the reductions is made here.
-fn possible<M: Model>(items: &[Item<M::Call>], initial: &M) -> bool {
+pub(in crate::linearizable) fn possible<M: Model>(items: &[Item<M::Call>], initial: &M) -> bool {
     fn search<M: Model>(
         items: &[Item<M::Call>],
         done: u32,

@@ -20,13 +20,13 @@ const STATE_BITS: usize = 32;
 /// A decoded call with its interval; one that never returned is optional.
 #[derive(Clone, Debug)]
 pub(in crate::linearizable) struct Item<C> {
-    pub(super) call: C,
-    pub(super) begins: Moment,
-    pub(super) ends: Moment,
+    pub(in crate::linearizable) call: C,
+    pub(in crate::linearizable) begins: Moment,
+    pub(in crate::linearizable) ends: Moment,
 }
 
 impl<C> Item<C> {
-    pub(super) fn is_required(&self) -> bool {
+    pub(in crate::linearizable) fn is_required(&self) -> bool {
         self.ends != NEVER
     }
 }

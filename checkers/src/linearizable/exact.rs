@@ -1,0 +1,297 @@
+//! What the near-linear algorithms share: calls sorted by object, and what is found of one.
+//!
+//! A new one implements [`Exact`] in a file of its own.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::calls::{Calls, NEVER, Rank};
+use crate::{Anomaly, Budget, explain};
+use crate::history::Value;
+
+/// A call as an algorithm sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row<R> {
+    pub(super) begins: Rank,
+    /// [`NEVER`] if its outcome is unknown: it may have taken effect, or not.
+    pub(super) ends: Rank,
+    /// Its value, by number.
+    pub(super) a: u32,
+    /// Its second value, where it has one.
+    pub(super) b: u32,
+    /// Its number among all calls.
+    pub(super) call: u32,
+    pub(super) role: R,
+}
+
+impl<R> Row<R> {
+    /// Whether it certainly took effect.
+    pub(super) fn is_required(&self) -> bool {
+        self.ends != NEVER
+    }
+}
+
+/// What was found of one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Finding {
+    /// There is a legal order; whether anything was there that could have contradicted it.
+    Linearizable { power: bool },
+    /// There is none.
+    Violated(Contradiction),
+    /// The algorithm does not apply, for this reason; the general search does.
+    Search(String),
+    /// Something cannot be read.
+    Unreadable(String),
+}
+
+/// Why there is no legal order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Contradiction {
+    /// The literature's word.
+    pub(super) name: &'static str,
+    /// The calls that prove it, by number, as few as do.
+    pub(super) calls: Vec<u32>,
+    /// One sentence: what cannot be.
+    pub(super) conclusion: String,
+}
+
+impl Contradiction {
+    /// With its calls in words, and the time at which the last of them was over.
+    pub(super) fn told(&self, calls: &Calls, key: &Value) -> (u64, Anomaly) {
+        let ops: Vec<_> = self.calls.iter().map(|&call| calls.ops(call)).collect();
+        let ops: Vec<_> = ops
+            .iter()
+            .map(|(invoke, complete)| crate::history::Call {
+                invoke,
+                complete: complete.as_ref(),
+            })
+            .collect();
+        let ops: Vec<_> = ops.iter().collect();
+        explain::anomaly(self.name, key, &ops, self.conclusion.clone())
+    }
+}
+
+/// An exact algorithm that needs no search.
+pub(super) trait Exact: Sync {
+    /// What a call does to the object.
+    type Role: Copy + Send + Sync;
+
+    /// The call, unless it constrains nothing.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be read.
+    fn row(&self, calls: &Calls, call: u32) -> Result<Option<Row<Self::Role>>, String>;
+
+    /// Judges one object; its rows stand in the order of their starts.
+    fn judge(&self, calls: &Calls, rows: &[Row<Self::Role>]) -> Finding;
+
+    /// A legal order of one object that [`judge`](Self::judge) found linearizable: its calls by
+    /// number, all required ones and those of unknown outcome that must have taken effect. None
+    /// if only a search can tell.
+    fn order(&self, calls: &Calls, rows: &[Row<Self::Role>]) -> Option<Vec<u32>>;
+}
+
+/// Rows sorted by object; within one they keep the order of their starts.
+pub(super) struct ByKey<R> {
+    pub(super) rows: Vec<Row<R>>,
+    /// The objects, in the order of their first calls: number of the key, and where its rows
+    /// stand.
+    pub(super) keys: Vec<(u32, std::ops::Range<usize>)>,
+    /// Objects of which something cannot be read, and what.
+    pub(super) unreadable: Vec<(u32, String)>,
+}
+
+/// Sorts the calls by object.
+///
+/// **Cost**: linear, 24 bytes a row.
+pub(super) fn by_key<E: Exact>(exact: &E, calls: &Calls) -> ByKey<E::Role> {
+    let mut unreadable: Vec<(u32, String)> = Vec::new();
+    // For each number of a key: one more than its place.
+    let mut places = vec![0_u32; calls.values.len()];
+    let mut keys: Vec<(u32, usize)> = Vec::new();
+    let mut filler = None;
+    let mut sorted = true;
+    for call in 0..narrow(calls.len()) {
+        let key = calls.key[call as usize];
+        match exact.row(calls, call) {
+            Ok(None) => {}
+            Ok(Some(row)) => {
+                filler = Some(row);
+                let place = &mut places[key as usize];
+                if *place == 0 {
+                    keys.push((key, 0));
+                    *place = narrow(keys.len());
+                }
+                sorted &= *place as usize == keys.len();
+                keys[*place as usize - 1].1 += 1;
+            }
+            Err(reason) => {
+                if !unreadable.iter().any(|(other, _)| *other == key) {
+                    unreadable.push((key, reason));
+                }
+            }
+        }
+    }
+    let mut start = 0;
+    let keys: Vec<(u32, std::ops::Range<usize>)> = keys
+        .into_iter()
+        .map(|(key, count)| {
+            start += count;
+            (key, start - count..start)
+        })
+        .collect();
+    let every = (0..narrow(calls.len())).filter_map(|call| exact.row(calls, call).ok().flatten());
+    let rows = match filler {
+        None => Vec::new(),
+        Some(_) if sorted => {
+            let mut rows = Vec::with_capacity(start);
+            rows.extend(every);
+            rows
+        }
+        Some(filler) => {
+            let mut next: Vec<usize> = keys.iter().map(|(_, range)| range.start).collect();
+            let mut rows = vec![filler; start];
+            for row in every {
+                let key = calls.key[row.call as usize];
+                let next = &mut next[places[key as usize] as usize - 1];
+                rows[*next] = row;
+                *next += 1;
+            }
+            rows
+        }
+    };
+    ByKey { rows, keys, unreadable }
+}
+
+/// Judges every object, on all cores; findings in the order of the keys. None for those that
+/// the budget left no time for.
+pub(super) fn judge_all<E: Exact>(
+    exact: &E,
+    calls: &Calls,
+    objects: &ByKey<E::Role>,
+    budget: &Budget,
+) -> Vec<Option<Finding>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = objects.keys.len();
+    // Batches, so that small objects cost no more than their rows.
+    let batch = (count / (cores * 16)).max(1);
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(Vec::new());
+    let work = || {
+        let mut mine = Vec::new();
+        loop {
+            let from = next.fetch_add(batch, Ordering::Relaxed);
+            if from >= count || budget.is_spent() {
+                break;
+            }
+            for at in from..count.min(from + batch) {
+                let (key, range) = &objects.keys[at];
+                let unreadable = objects.unreadable.iter().find(|(other, _)| other == key);
+                let finding = match unreadable {
+                    Some((_, reason)) => Finding::Unreadable(reason.clone()),
+                    None => exact.judge(calls, &objects.rows[range.clone()]),
+                };
+                mine.push((at, finding));
+            }
+        }
+        found.lock().expect("no worker panics with it").extend(mine);
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..cores.min(count) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut findings = vec![None; count];
+    for (at, finding) in found.into_inner().expect("no worker panics with it") {
+        findings[at] = Some(finding);
+    }
+    findings
+}
+
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).expect("calls are numbered with 32 bits")
+}
+
+#[cfg(test)]
+pub(super) mod oracle {
+    //! Near-linear algorithms against the brute-force judge of the general search.
+
+    use super::{Exact, Finding, by_key};
+    use crate::calls::Calls;
+    use crate::linearizable::search::oracle::{Made, history, possible};
+    use crate::linearizable::search::Item;
+    use crate::model::Model;
+
+    /// Judges the calls, all of one object, both ways: whether they are linearizable, or none
+    /// if the algorithm does not apply. Where it gives an order, that order is replayed.
+    pub(in crate::linearizable) fn agree<E: Exact, M: Model>(
+        exact: impl Fn(&Calls) -> E,
+        initial: &M,
+        made: &[Made],
+    ) -> Option<bool> {
+        let items: Vec<Item<M::Call>> = made.iter().filter_map(Made::item::<M>).collect();
+        let truth = possible(&items, initial);
+        let history = history(made);
+        let calls = Calls::of(&history);
+        let exact = exact(&calls);
+        let objects = by_key(&exact, &calls);
+        let finding = match objects.keys.first() {
+            None => Finding::Linearizable { power: false },
+            Some((_, range)) => exact.judge(&calls, &objects.rows[range.clone()]),
+        };
+        match &finding {
+            Finding::Search(_) => return None,
+            Finding::Unreadable(reason) => panic!("unreadable: {reason}: {made:#?}"),
+            Finding::Linearizable { .. } => {
+                assert!(truth, "a miss: {made:#?}");
+                if let Some(order) = exact.order(&calls, &objects.rows) {
+                    replay(&calls, &order, initial, made);
+                }
+            }
+            Finding::Violated(contradiction) => {
+                assert!(!truth, "a false alarm, {contradiction:?}: {made:#?}");
+                assert!(!contradiction.calls.is_empty(), "no evidence");
+            }
+        }
+        Some(truth)
+    }
+
+    /// Whether an order is legal, keeps real time and leaves out nothing that happened.
+    fn replay<M: Model>(calls: &Calls, order: &[u32], initial: &M, made: &[Made]) {
+        let mut state = initial.clone();
+        let mut latest = 0;
+        for &call in order {
+            let (invoke, complete) = calls.ops(call);
+            let told = || format!("{order:?} is no order: {made:#?}");
+            assert!(calls.ends[call as usize] >= latest, "too late: {}", told());
+            latest = latest.max(calls.begins[call as usize]);
+            let seen = crate::history::Call {
+                invoke: &invoke,
+                complete: complete.as_ref(),
+            };
+            let decoded = M::decode(&seen).expect("it can be read");
+            if let Some(decoded) = decoded {
+                state = state.step(&decoded).unwrap_or_else(|| panic!("illegal: {}", told()));
+            }
+        }
+        let mut sorted = order.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(sorted.len(), order.len(), "twice: {order:?}: {made:#?}");
+        for call in 0..u32::try_from(calls.len()).expect("few") {
+            let (invoke, complete) = calls.ops(call);
+            let seen = crate::history::Call {
+                invoke: &invoke,
+                complete: complete.as_ref(),
+            };
+            let matters = M::decode(&seen).expect("it can be read").is_some();
+            let required = calls.ends[call as usize] != crate::calls::NEVER;
+            assert!(
+                !(matters && required) || sorted.binary_search(&call).is_ok(),
+                "left out {call}: {order:?}: {made:#?}"
+            );
+        }
+    }
+}
