@@ -70,7 +70,7 @@ fn main() {
             continue;
         };
         let history = parse(&text);
-        let (whole, dispatched) = timed(&Linearizable, &history);
+        let (whole, dispatched) = timed(&Linearizable::default(), &history);
         let alone = Search::new("search", Register::default());
         let (time, searched) = timed(&alone, &history);
         let number = |name: &str| searched.number(name).unwrap_or(0);

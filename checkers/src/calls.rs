@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use crate::history::columns::{Names, Processes};
 use crate::history::dictionary::{Dictionary, Interned, NIL};
-use crate::history::{Columns, Ending, Event, F, History, Kind, Nanos, Op, Process, Sink};
+use crate::history::{Call, Columns, Ending, Event, F, History, Kind, Nanos, Op, Process, Sink};
 use crate::history::{Value, ValueRef};
 
 /// A time by rank: equal times are equal, and everything in the history is between
@@ -66,6 +66,10 @@ pub struct Calls {
     node: Vec<u16>,
     /// The time of an end that is no return, by call: few.
     lapsed: HashMap<u32, Nanos>,
+    /// The error with which a call ended, by call: few.
+    errors: HashMap<u32, u32>,
+    /// Calls that were asked of one key and answered for another: few.
+    crossed: Vec<u32>,
     /// The time of each rank from 1 on, unless it is one less than the rank.
     times: Vec<Nanos>,
     ranks: Rank,
@@ -102,6 +106,8 @@ struct Entry<'e> {
     key: u32,
     value: Given<'e>,
     node: u16,
+    /// The number of the error's text, or nil.
+    error: u32,
 }
 
 impl Calls {
@@ -143,7 +149,9 @@ impl Calls {
             .clone()
             .position(|process| *process == Process::Nemesis)
             .and_then(|place| u32::try_from(place).ok());
+        let mut errors = columns.errors.iter().peekable();
         for at in 0..columns.time.len() {
+            let error = errors.next_if(|(place, _)| *place as usize == at);
             if Some(columns.process[at]) == nemesis {
                 self.has_nemesis = true;
                 self.heard(at + 1, Some(columns.index[at] as usize), Some(columns.time[at]));
@@ -159,6 +167,7 @@ impl Calls {
                 key: columns.key[at],
                 value: Given::Number(columns.value[at]),
                 node: columns.node[at],
+                error: error.map_or(NIL, |(_, text)| *text),
             });
         }
     }
@@ -226,6 +235,31 @@ impl Calls {
         }
     }
 
+    /// The number of the text of the error with which a call ended, if it had one.
+    #[must_use]
+    pub fn error(&self, call: u32) -> Option<u32> {
+        self.errors.get(&call).copied()
+    }
+
+    fn text(&self, number: u32) -> String {
+        match self.values.get(number) {
+            Interned::Str(text) => text.to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    /// Whether a call was asked of one key and answered for another.
+    #[must_use]
+    pub fn is_crossed(&self, call: u32) -> bool {
+        self.crossed.contains(&call)
+    }
+
+    /// Whether any call [is](Self::is_crossed).
+    #[must_use]
+    pub fn has_crossed(&self) -> bool {
+        !self.crossed.is_empty()
+    }
+
     /// The process of a call.
     #[must_use]
     pub fn process(&self, call: u32) -> Process {
@@ -289,6 +323,7 @@ impl Calls {
             index: self.end_index[at] as usize,
             time,
             kind: self.outcome[at],
+            error: self.error(call).map(|text| self.text(text)),
             value: match self.result[at] {
                 SAME => invoke.value.clone(),
                 number => self.value(number),
@@ -313,6 +348,12 @@ impl Calls {
         }
         ops.sort_by_key(|op| op.index);
         History::new(ops).expect("a part of a lawful history is lawful")
+    }
+
+    /// Where a function's name stands in [`fs`](Self::fs), of that call.
+    #[must_use]
+    pub fn name(&self, call: u32) -> &str {
+        &self.fs.list()[usize::from(self.f[call as usize])]
     }
 
     fn refuse(&mut self, line: usize, reason: &str) {
@@ -395,8 +436,11 @@ impl Calls {
         if at >= self.len() || self.f[at] != entry.f {
             return self.refuse(entry.line, "it ends what its process did not begin");
         }
-        if entry.key != self.key[at] && (entry.key != NIL || entry.kind == Kind::Ok) {
-            return self.refuse(entry.line, "it was asked of one key and answered for another");
+        if entry.key != self.key[at] && entry.key != NIL && self.key[at] != NIL {
+            self.crossed.push(open);
+        }
+        if entry.error != NIL {
+            self.errors.insert(open, entry.error);
         }
         self.open[process] = if entry.kind == Kind::Info { GONE } else { NOWHERE };
         self.outcome[at] = entry.kind;
@@ -475,6 +519,7 @@ impl Sink for Calls {
         };
         let process = self.processes.place(event.process);
         let key = event.key.map_or(NIL, |key| self.values.intern(key));
+        let error = event.error.map_or(NIL, |error| self.values.text(error));
         self.entry(Entry {
             line: event.line,
             index: event.index,
@@ -485,6 +530,16 @@ impl Sink for Calls {
             key,
             value: Given::Text(event.value),
             node,
+            error,
         });
+    }
+}
+
+/// A call whose entries [`Calls::ops`] gave.
+#[must_use]
+pub fn call((invoke, complete): &(Op, Option<Op>)) -> Call<'_> {
+    Call {
+        invoke,
+        complete: complete.as_ref(),
     }
 }

@@ -73,7 +73,7 @@ pub const CHECKERS: [About; 4] = [
             "not-linearizable",
         ],
         cost: "O(n log n) if values are unique, else a search with a budget",
-        build: || Box::new(Linearizable),
+        build: || Box::new(Linearizable::default()),
     },
     About {
         name: "loss",

@@ -4,7 +4,7 @@ use checkers::history::notation::h;
 use checkers::{Budget, Checker, Linearizable, Report, Verdict};
 
 fn judge(text: &str) -> Report {
-    Linearizable.check(&h(text), &Budget::unlimited())
+    Linearizable::default().check(&h(text), &Budget::unlimited())
 }
 
 fn name(text: &str) -> String {
@@ -126,7 +126,7 @@ fn nothing_to_check_is_undecided_and_says_why() {
     }
     let spent = Budget::unlimited();
     spent.stop();
-    let report = Linearizable.check(&h("0:w1 0:ok 1:r 1:ok=1"), &spent);
+    let report = Linearizable::default().check(&h("0:w1 0:ok 1:r 1:ok=1"), &spent);
     assert_eq!(report.verdict, Verdict::Undecided);
 }
 

@@ -123,7 +123,7 @@ fn history(calls: &[Call], key: &str, first_process: u32) -> History {
 }
 
 fn verdict(calls: &[Call]) -> Verdict {
-    Linearizable
+    Linearizable::default()
         .check(&history(calls, "x", 0), &Budget::unlimited())
         .verdict
 }
@@ -325,7 +325,7 @@ fn every_anomaly_alone_is_a_contradiction() {
         let set = rng.random_bool(0.5);
         let calls = likely(&mut rng, set);
         let history = history(&calls, "x", 0);
-        let report = Linearizable.check(&history, &Budget::unlimited());
+        let report = Linearizable::default().check(&history, &Budget::unlimited());
         for anomaly in &report.anomalies {
             // The evidence alone, and nothing else, must not be linearizable.
             let evidence: Vec<Call> = calls
@@ -356,7 +356,7 @@ fn laws_that_need_no_judge() {
         let before = verdict(&calls);
 
         let renamed = history(&calls, "another key", 1_000);
-        let renamed = Linearizable.check(&renamed, &Budget::unlimited()).verdict;
+        let renamed = Linearizable::default().check(&renamed, &Budget::unlimited()).verdict;
         assert_eq!(before, renamed, "seed {seed}: names matter");
 
         let mut later = calls.clone();

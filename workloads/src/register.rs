@@ -41,7 +41,7 @@ pub fn workload(options: &Options) -> Workload {
 /// Everything that can be judged of registers.
 pub(crate) fn checker(name: &str) -> Box<dyn Checker> {
     let all: Vec<Box<dyn Checker>> = vec![
-        Box::new(Linearizable),
+        Box::new(Linearizable::default()),
         Box::new(Loss),
         Box::new(Stale),
         Box::new(Availability),

@@ -27,7 +27,7 @@ use crate::{Options, Workload};
 #[must_use]
 pub fn workload(options: &Options) -> Workload {
     let all: Vec<Box<dyn Checker>> = vec![
-        Box::new(Linearizable),
+        Box::new(Linearizable::default()),
         Box::new(Loss),
         Box::new(Availability),
     ];

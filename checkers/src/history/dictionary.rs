@@ -215,7 +215,7 @@ impl Dictionary {
 
     /// The number of a text.
     #[inline]
-    pub(super) fn text(&mut self, text: &str) -> u32 {
+    pub(crate) fn text(&mut self, text: &str) -> u32 {
         self.index();
         let hash = hash_bytes(text.as_bytes());
         let found = self.find_or(hash, |of, entry| {

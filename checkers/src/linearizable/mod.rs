@@ -1,59 +1,115 @@
-//! Linearizability of registers and grow-only sets, and of any [`Model`] by general search.
+//! Linearizability of every object that has a model.
 //!
 //! **Claim**: every operation took effect at one instant between its start and its end, on
 //! one copy of the data. An operation of unknown outcome may take effect at any instant after
 //! its start, or never; one that failed never does. Intervals are closed: an end and a start
 //! at the same time are concurrent, never ordered.
 //!
-//! **Needs**: within one set every element is added once; a key where this is broken is
-//! undecided. A register whose written values are all different is judged by the block
-//! theorem, any other by general search ([`Search`]). Keys are judged one by one,
-//! since linearizability is local (Herlihy and Wing, "Linearizability: a correctness condition
-//! for concurrent objects", 1990).
+//! **Needs**: objects whose model is known: it is told by the operations where they leave no
+//! doubt, and must be named ([`Linearizable::of`]) where they do, as those of queues and locks.
+//! Where written values are all different, an algorithm decides that needs no search; any other
+//! object is judged by general search ([`Search`]), which ends undecided once the budget is
+//! spent. Objects are judged one by one, since linearizability is local (Herlihy and Wing,
+//! "Linearizability: a correctness condition for concurrent objects", 1990).
 //!
 //! **Names**: of registers "stale-read", "stale-cas", "not-linearizable" (a contradiction in
 //! time between two values), "future-read", "phantom-read" (a value nobody wrote), "dirty-read"
 //! (a value whose write failed), "lost-update" (two compare-and-sets from one value),
 //! "cas-cycle"; of sets "stale-read", "future-read", "incomparable-reads",
-//! "duplicate-element", "phantom-read", "dirty-read", "not-linearizable".
+//! "duplicate-element", "phantom-read", "dirty-read", "not-linearizable"; of other objects
+//! those that their modules name.
 //!
 //! **Figures**: `keys`, `keys_violated`, `keys_undecided`, `keys_without_reads`, `ops_checked`,
 //! `reads`, `writes` (compare-and-sets among them), `adds`, `set_reads`, `info_ops`,
 //! `contradictions` (all that were found; the anomalies list the first
-//! [`Linearizable::LISTED`]).
-//!
-//! Where the search was needed also `keys_by_blocks`, `keys_by_frontier`,
-//! `keys_by_depth_first` (which algorithm decided how many keys), `configurations`, and of
-//! undecided keys `ops_proven`.
+//! [`Linearizable::LISTED`]); which algorithm decided how many objects, as `keys_by_blocks` or
+//! `keys_by_depth_first`; where the search was needed `configurations`, and of undecided keys
+//! `ops_proven`.
 //!
 //! **Cost**: O(n log n) in operations and in elements read; operations of unknown outcome cost
 //! no more than others. The search: exponential in the number of concurrent operations at
-//! worst; it ends undecided once the budget is spent.
+//! worst.
 //!
 //! **Source**: zones of Gibbons and Korach, "Testing shared memories", 1997, extended to
-//! chains of compare-and-sets and to unknown outcomes (`register.rs`); for sets, reads under
-//! inclusion (`set.rs`).
+//! chains of compare-and-sets and to unknown outcomes (`register.rs`, on columns `blocks.rs`);
+//! for sets, reads under inclusion (`set.rs`).
 
+mod blocks;
 mod exact;
+mod infer;
 mod register;
 pub mod search;
 mod set;
+mod tally;
 
 pub use search::Search;
 
+use crate::calls::{Calls, NEVER};
 use crate::history::{History, Kind, Value};
-use crate::model::{Model, Register, RegisterCall};
-use crate::objects::{self, Object, Typed};
+use crate::model::{self, Known, Model};
+use crate::objects::Typed;
 use crate::{Anomaly, Budget, Checker, Report, Verdict};
-use search::Component;
+use exact::{Exact, Finding};
+use infer::Kinds;
+use tally::Tally;
 
-/// Judges every register and every set of a history; see the [module](self).
+/// Judges every object of a history that has a model; see the [module](self).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Linearizable;
+pub struct Linearizable {
+    /// The model of all objects; none if the operations tell.
+    asked: Option<Known>,
+}
 
 impl Linearizable {
     /// How many contradictions are written out.
     pub const LISTED: usize = 20;
+
+    /// Judges every object by this model.
+    #[must_use]
+    pub fn of(model: Known) -> Self {
+        Self { asked: Some(model) }
+    }
+
+    /// Judges the calls of a history; the same as [`check`](Checker::check) of the history.
+    ///
+    /// **Cost**: 24 bytes a call, and up to 24 more while one object is judged.
+    #[must_use]
+    pub fn judge(&self, calls: &Calls, budget: &Budget) -> Report {
+        let kinds = Kinds::of(calls, self.asked);
+        let mut group = Group {
+            calls,
+            budget,
+            kinds: &kinds,
+            place: 0,
+            tally: Tally::default(),
+            spent: false,
+        };
+        let mut tallies = Vec::new();
+        for (place, &known) in kinds.list.iter().enumerate() {
+            group.place = place;
+            group.by(known);
+            tallies.push((Some(known), std::mem::take(&mut group.tally)));
+        }
+        let mut report = Report::new("linearizable", Verdict::Held);
+        count_ops(calls, &mut report);
+        let doubtful = kinds.doubtful.first().map(|(key, doubt)| {
+            let key = calls.value(*key);
+            format!("{key}: {doubt}")
+        });
+        let spent = group.spent;
+        tally::conclude(&mut report, tallies, kinds.doubtful.len(), doubtful, spent);
+        report
+    }
+}
+
+impl Checker for Linearizable {
+    fn name(&self) -> &str {
+        "linearizable"
+    }
+
+    fn check(&self, history: &History, budget: &Budget) -> Report {
+        self.judge(&Calls::of(history), budget)
+    }
 }
 
 /// What was found of one object.
@@ -81,161 +137,257 @@ impl Judgement {
     }
 }
 
-#[derive(Default)]
-struct Tally {
-    keys: usize,
-    violated: usize,
-    undecided: usize,
-    powerless: usize,
-    contradictions: usize,
-    found: Vec<(u64, Anomaly)>,
-    why: Option<String>,
-}
-
-impl Tally {
-    fn take(&mut self, key: &Value, judgement: Judgement) {
-        self.keys += 1;
-        self.contradictions += judgement.contradictions;
-        self.found.extend(judgement.found);
-        if judgement.contradictions > 0 {
-            self.violated += 1;
-        } else if let Some(why) = judgement.undecided {
-            self.undecided += 1;
-            self.why.get_or_insert_with(|| format!("{key}: {why}"));
-        } else if !judgement.power {
-            self.powerless += 1;
-        }
-    }
-
-    /// Whether there were objects, and none of them could have come out badly.
-    fn is_powerless(&self) -> bool {
-        self.keys > 0 && self.powerless == self.keys
-    }
-}
-
-impl Checker for Linearizable {
-    fn name(&self) -> &str {
-        "linearizable"
-    }
-
-    fn check(&self, history: &History, budget: &Budget) -> Report {
-        let typed = Typed::read(history);
-        let spoiled = typed.spoiled();
-        let unreadable = typed.why_unreadable();
-        let mut spent = false;
-        let (mut registers, mut sets) = (Tally::default(), Tally::default());
-        let mut report = Report::new(self.name(), Verdict::Held);
-        count_ops(history, &mut report);
-        let mut to_search = Vec::new();
-        for object in &typed.registers.list {
-            if budget.is_spent() {
-                spent = true;
-                break;
-            }
-            // What could not be read may be the write that a read seems to lack.
-            let judgement = if spoiled.contains(object.key) {
-                Judgement::undecided(unreadable.clone())
-            } else {
-                register::judge(object)
-            };
-            if judgement.searchable && judgement.contradictions == 0 {
-                to_search.push(component(object));
-            } else {
-                registers.take(object.key, judgement);
-            }
-        }
-        if !to_search.is_empty() {
-            report.figure("keys_by_blocks", registers.keys - registers.undecided);
-            let initial = Register::default();
-            search::judge_all(&initial, &to_search, budget, &mut registers, &mut report);
-        }
-        for object in &typed.sets.list {
-            if spent || budget.is_spent() {
-                spent = true;
-                break;
-            }
-            let judgement = if spoiled.contains(object.key) {
-                Judgement::undecided(unreadable.clone())
-            } else {
-                set::judge(object)
-            };
-            sets.take(object.key, judgement);
-        }
-        conclude(&mut report, registers, sets, spent, unreadable);
-        report
-    }
-}
-
-/// A register's calls, for the general search.
-fn component<'h>(object: &Object<'h, objects::RegisterCall<'h>>) -> Component<'h, RegisterCall> {
-    let mut component = Component::new(object.key.clone());
-    for call in &object.calls {
-        let decoded = Register::decode(&call.call).expect("the door has read it already");
-        if let Some(decoded) = decoded {
-            component.push(call.call, decoded);
-        }
-    }
-    component
-}
-
-fn conclude(
-    report: &mut Report,
-    mut registers: Tally,
-    mut sets: Tally,
+/// The objects of one model.
+struct Group<'a> {
+    calls: &'a Calls,
+    budget: &'a Budget,
+    kinds: &'a Kinds,
+    /// The place of the model among the kinds.
+    place: usize,
+    tally: Tally,
+    /// Whether the budget ended before all was judged.
     spent: bool,
-    unreadable: Option<String>,
-) {
-    report.figure("keys", registers.keys + sets.keys);
-    report.figure("keys_violated", registers.violated + sets.violated);
-    report.figure("keys_undecided", registers.undecided + sets.undecided);
-    report.figure("keys_without_reads", registers.powerless + sets.powerless);
-    let contradictions = registers.contradictions + sets.contradictions;
-    report.figure("contradictions", contradictions);
-    let why = if spent {
-        Some("the budget was spent before every key was judged; give it more time".to_owned())
-    } else if registers.keys + sets.keys == 0 {
-        Some(unreadable.unwrap_or_else(|| {
-            "no register or set was written or successfully read; nothing was checked".to_owned()
-        }))
-    } else if let Some(why) = registers.why.take().or(sets.why.take()).or(unreadable) {
-        Some(why)
-    } else if registers.is_powerless() {
-        Some("no register was both read and possibly written; nothing could contradict".to_owned())
-    } else if sets.is_powerless() {
-        Some("no set was both read and possibly added to; nothing could contradict".to_owned())
-    } else {
-        None
-    };
-    let mut found = registers.found;
-    found.extend(sets.found);
-    found.sort_by_key(|(at, _)| *at);
-    found.truncate(Linearizable::LISTED);
-    report.anomalies = found.into_iter().map(|(_, anomaly)| anomaly).collect();
-    if contradictions > 0 {
-        report.verdict = Verdict::Violated;
-    } else if why.is_some() {
-        report.verdict = Verdict::Undecided;
-        report.why = why;
+}
+
+/// Finds and tells all contradictions of one object of which it is known that there are some.
+type Tell = fn(&Typed<'_>) -> Option<Judgement>;
+
+fn tell_register(typed: &Typed<'_>) -> Option<Judgement> {
+    typed.registers.list.first().map(register::judge)
+}
+
+fn tell_set(typed: &Typed<'_>) -> Option<Judgement> {
+    typed.sets.list.first().map(set::judge)
+}
+
+impl Group<'_> {
+    fn by(&mut self, known: Known) {
+        let calls = self.calls;
+        match known {
+            Known::Register => {
+                let blocks = blocks::Blocks::new(calls);
+                self.exact("blocks", &blocks, &model::Register::default(), Some(tell_register));
+            }
+            Known::CasRegister => {
+                let blocks = blocks::Blocks::strict(calls);
+                self.exact("blocks", &blocks, &model::CasRegister::default(), Some(tell_register));
+            }
+            Known::GrowOnlySet => self.by_inclusion(),
+            Known::MultiRegister => self.search(&model::MultiRegister::default()),
+            Known::KeyValue => {
+                let empty = infer::absent_is_empty(calls);
+                let absent = if empty { Value::str("") } else { Value::Nil };
+                self.search(&model::KeyValue(absent));
+            }
+            Known::Mutex => self.search(&model::Mutex::default()),
+            Known::ReentrantMutex => self.search(&model::ReentrantMutex::default()),
+            Known::Semaphore(permits) => self.search(&model::Semaphore::new(permits)),
+            Known::FifoQueue => self.search(&model::FifoQueue::default()),
+            Known::UnorderedQueue => self.search(&model::UnorderedQueue::default()),
+            Known::PriorityQueue => self.search(&model::PriorityQueue::default()),
+            Known::Stack => self.search(&model::Stack::default()),
+            Known::Set => self.search(&model::Set::default()),
+            Known::Counter => self.search(&model::Counter::default()),
+            Known::AppendList => self.search(&model::KeyValue::default()),
+            Known::UniqueIds => self.search(&model::UniqueId::default()),
+        }
+    }
+
+    /// The calls of each object of this model that can be judged; of the others says why not.
+    fn readable(&mut self) -> Vec<Vec<u32>> {
+        let mut groups: Vec<Vec<u32>> = Vec::new();
+        let mut places = vec![0_usize; self.calls.values.len()];
+        for call in 0..narrow(self.calls.len()) {
+            let key = self.calls.key[call as usize];
+            if !self.kinds.is(key, self.place) {
+                continue;
+            }
+            if places[key as usize] == 0 {
+                groups.push(Vec::new());
+                places[key as usize] = groups.len();
+            }
+            groups[places[key as usize] - 1].push(call);
+        }
+        groups.retain(|group| {
+            let key = self.calls.key[group[0] as usize];
+            let unreadable = self.unreadable(key, group);
+            if let Some(reason) = &unreadable {
+                let judgement = Judgement::undecided(Some(reason.clone()));
+                self.tally.take(&self.calls.value(key), judgement);
+            }
+            unreadable.is_none()
+        });
+        groups
+    }
+
+    /// Why an object cannot be judged, whatever the algorithm.
+    fn unreadable(&self, key: u32, group: &[u32]) -> Option<String> {
+        if let Some(reason) = self.kinds.foreign.get(&key) {
+            return Some(reason.clone());
+        }
+        let crossed = group.iter().find(|call| self.calls.is_crossed(**call))?;
+        Some(format!(
+            "the call at index {} was asked of one key and answered for another",
+            self.calls.index(*crossed)
+        ))
+    }
+
+    /// Judges all objects by search.
+    fn search<M: Model>(&mut self, initial: &M) {
+        let groups = self.readable();
+        // Some call connects objects: they are judged together.
+        let groups = if self.kinds.list[self.place] == Known::MultiRegister {
+            vec![groups.concat()]
+        } else {
+            groups
+        };
+        self.search_in(initial, groups);
+    }
+
+    fn search_in<M: Model>(&mut self, initial: &M, groups: Vec<Vec<u32>>) {
+        search::judge_all(initial, self.calls, groups, self.budget, &mut self.tally);
+    }
+
+    /// Judges all objects by an algorithm that needs no search, and the rest by search.
+    fn exact<E: Exact, M: Model>(
+        &mut self,
+        name: &'static str,
+        exact: &E,
+        initial: &M,
+        tell: Option<Tell>,
+    ) {
+        let calls = self.calls;
+        let objects = exact::by_key(exact, calls, |key| self.kinds.is(key, self.place));
+        let findings = exact::judge_all(exact, calls, &objects, self.budget);
+        let mut to_search = Vec::new();
+        for ((key, range), finding) in objects.keys.iter().zip(findings) {
+            let rows = &objects.rows[range.clone()];
+            let Some(finding) = finding else {
+                self.spent = true;
+                continue;
+            };
+            let group = || rows.iter().map(|row| row.call).collect::<Vec<u32>>();
+            let crossed = calls.has_crossed();
+            let foreign = !self.kinds.foreign.is_empty();
+            let unreadable = if crossed || foreign {
+                self.unreadable(*key, &group())
+            } else {
+                None
+            };
+            let named = || calls.value(*key);
+            let judgement = match (unreadable, finding) {
+                (Some(reason), _) | (None, Finding::Unreadable(reason)) => {
+                    Judgement::undecided(Some(reason))
+                }
+                (None, Finding::Linearizable { power }) => {
+                    self.tally.decided(name);
+                    self.tally.fine(power);
+                    continue;
+                }
+                (None, Finding::Search(_)) => {
+                    to_search.push(*key);
+                    continue;
+                }
+                (None, Finding::Violated(contradiction)) if tell.is_none() => {
+                    self.tally.decided(name);
+                    Judgement {
+                        found: vec![contradiction.told(calls, &named())],
+                        contradictions: 1,
+                        ..Judgement::default()
+                    }
+                }
+                (None, Finding::Violated(_) | Finding::Contradicted) => {
+                    self.tally.decided(name);
+                    let history = calls.history(&self.all_of(*key));
+                    let told = tell.and_then(|tell| tell(&Typed::read(&history)));
+                    told.unwrap_or_default()
+                }
+            };
+            self.tally.take(&named(), judgement);
+        }
+        for (key, reason) in &objects.unreadable {
+            if !objects.keys.iter().any(|(other, _)| other == key) {
+                let judgement = Judgement::undecided(Some(reason.clone()));
+                self.tally.take(&calls.value(*key), judgement);
+            }
+        }
+        drop(objects);
+        if !to_search.is_empty() {
+            let groups = self.groups(&to_search);
+            self.search_in(initial, groups);
+        }
+    }
+
+    /// All calls of an object, failed ones too.
+    fn all_of(&self, key: u32) -> Vec<u32> {
+        (0..narrow(self.calls.len()))
+            .filter(|call| self.calls.key[*call as usize] == key)
+            .collect()
+    }
+
+    /// The calls of each of these objects.
+    fn groups(&self, keys: &[u32]) -> Vec<Vec<u32>> {
+        let mut places = vec![u32::MAX; self.calls.values.len()];
+        for (place, key) in (0..).zip(keys) {
+            places[*key as usize] = place;
+        }
+        let mut groups = vec![Vec::new(); keys.len()];
+        for call in 0..narrow(self.calls.len()) {
+            let place = places[self.calls.key[call as usize] as usize];
+            if let Some(group) = groups.get_mut(place as usize) {
+                group.push(call);
+            }
+        }
+        groups
+    }
+
+    fn by_inclusion(&mut self) {
+        for group in self.readable() {
+            if self.budget.is_spent() {
+                self.spent = true;
+                break;
+            }
+            let history = self.calls.history(&group);
+            let typed = Typed::read(&history);
+            let judgement = match (typed.why_unreadable(), tell_set(&typed)) {
+                (Some(why), _) => Judgement::undecided(Some(why)),
+                (None, Some(judgement)) => judgement,
+                (None, None) => continue,
+            };
+            let key = self.calls.value(self.calls.key[group[0] as usize]);
+            self.tally.take(&key, judgement);
+        }
     }
 }
 
-fn count_ops(history: &History, report: &mut Report) {
+fn count_ops(calls: &Calls, report: &mut Report) {
     let (mut reads, mut writes, mut adds, mut set_reads) = (0, 0, 0, 0);
     let (mut info, mut ok) = (0, 0);
-    for call in history.calls() {
-        let kind = call.outcome();
-        let count = match call.invoke.f.as_str() {
-            "read" if kind == Kind::Ok => &mut reads,
-            "read-set" if kind == Kind::Ok => &mut set_reads,
-            "write" | "cas" if kind != Kind::Fail => &mut writes,
-            "add" if kind != Kind::Fail => &mut adds,
+    let counted: Vec<u8> = (calls.fs.list().iter())
+        .map(|name| match &**name {
+            "read" | "get" => 1,
+            "read-set" => 2,
+            "write" | "cas" | "put" => 3,
+            "add" => 4,
+            "final-read" | "final-read-set" => 0,
+            _ => 5,
+        })
+        .collect();
+    for at in 0..calls.len() {
+        let kind = calls.outcome[at];
+        let count = match counted[usize::from(calls.f[at])] {
+            1 if kind == Kind::Ok => &mut reads,
+            2 if kind == Kind::Ok => &mut set_reads,
+            3 if kind != Kind::Fail => &mut writes,
+            4 if kind != Kind::Fail => &mut adds,
+            5 if kind != Kind::Fail => &mut 0,
             _ => continue,
         };
         *count += 1;
-        if kind == Kind::Ok {
-            ok += 1;
-        } else {
+        if calls.ends[at] == NEVER {
             info += 1;
+        } else {
+            ok += 1;
         }
     }
     report.figure("reads", reads);
@@ -244,4 +396,8 @@ fn count_ops(history: &History, report: &mut Report) {
     report.figure("set_reads", set_reads);
     report.figure("info_ops", info);
     report.figure("ops_checked", ok + info);
+}
+
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).expect("calls are numbered with 32 bits")
 }

@@ -18,6 +18,8 @@ pub struct Counter(pub i64);
 
 impl Model for Counter {
     type Call = CounterCall;
+    const IMPERSONAL: bool = true;
+
 
     fn decode(call: &Call<'_>) -> Result<Option<CounterCall>, String> {
         let by = || {

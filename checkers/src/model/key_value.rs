@@ -24,6 +24,8 @@ pub struct KeyValue(pub Value);
 
 impl Model for KeyValue {
     type Call = KeyCall;
+    const IMPERSONAL: bool = true;
+
 
     fn decode(call: &Call<'_>) -> Result<Option<KeyCall>, String> {
         let argument = call.invoke.value.clone();
@@ -85,6 +87,8 @@ fn steps(value: &Value) -> Option<Vec<(bool, Value, Value)>> {
 
 impl Model for MultiRegister {
     type Call = MultiCall;
+    const IMPERSONAL: bool = true;
+
 
     fn decode(call: &Call<'_>) -> Result<Option<MultiCall>, String> {
         let op = match call.complete.filter(|op| op.kind != Kind::Info) {

@@ -97,6 +97,8 @@ impl Semaphore {
 impl Model for Semaphore {
     /// Whether a permit is taken or given back; by whom does not matter.
     type Call = bool;
+    const IMPERSONAL: bool = true;
+
 
     fn decode(call: &Call<'_>) -> Result<Option<bool>, String> {
         Ok(decode(call)?.map(|call| matches!(call, LockCall::Acquire(_))))

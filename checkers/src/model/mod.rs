@@ -53,6 +53,7 @@
 
 mod counter;
 mod key_value;
+mod known;
 mod lock;
 mod queue;
 mod register;
@@ -60,6 +61,7 @@ mod set;
 
 pub use counter::{Counter, CounterCall};
 pub use key_value::{KeyCall, KeyValue, MultiCall, MultiRegister};
+pub use known::{Known, UnknownModel};
 pub use lock::{LockCall, Mutex, ReentrantMutex, Semaphore};
 pub use queue::{FifoQueue, PriorityQueue, QueueCall, Stack, UnorderedQueue};
 pub use register::{CasRegister, Register, RegisterCall};
@@ -74,6 +76,11 @@ use crate::history::{Call, Value};
 pub trait Model: Clone + Eq + Hash + Debug + Send + Sync {
     /// A decoded call: the input, and the output if it was ever learned.
     type Call: Clone + Eq + Hash + Debug + Send + Sync;
+
+    /// Whether all that [`decode`](Self::decode) and [`objects`](Self::objects) look at is key,
+    /// function, argument, result, outcome and error of a call, and not who asked or when. Then
+    /// calls that are alike are decoded once. Saying no is always right.
+    const IMPERSONAL: bool = false;
 
     /// What a recorded call asks of the model; none if it constrains nothing, as a read
     /// without an answer or most failed calls do.

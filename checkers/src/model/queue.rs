@@ -37,6 +37,8 @@ pub struct FifoQueue(pub VecDeque<Value>);
 
 impl Model for FifoQueue {
     type Call = QueueCall;
+    const IMPERSONAL: bool = true;
+
 
     fn decode(call: &Call<'_>) -> Result<Option<QueueCall>, String> {
         decode(call, "enqueue", "dequeue")
@@ -67,6 +69,8 @@ pub struct Stack(pub Vec<Value>);
 
 impl Model for Stack {
     type Call = QueueCall;
+    const IMPERSONAL: bool = true;
+
 
     fn decode(call: &Call<'_>) -> Result<Option<QueueCall>, String> {
         decode(call, "push", "pop")
@@ -97,6 +101,8 @@ pub struct PriorityQueue(pub BTreeMap<Value, u32>);
 
 impl Model for PriorityQueue {
     type Call = QueueCall;
+    const IMPERSONAL: bool = true;
+
 
     fn decode(call: &Call<'_>) -> Result<Option<QueueCall>, String> {
         decode(call, "enqueue", "dequeue")
@@ -136,6 +142,8 @@ impl Default for UnorderedQueue {
 
 impl Model for UnorderedQueue {
     type Call = QueueCall;
+    const IMPERSONAL: bool = true;
+
 
     fn decode(call: &Call<'_>) -> Result<Option<QueueCall>, String> {
         decode(call, "enqueue", "dequeue")

@@ -27,6 +27,8 @@ pub struct Register(pub Value);
 
 impl Model for Register {
     type Call = RegisterCall;
+    const IMPERSONAL: bool = true;
+
 
     fn decode(call: &Call<'_>) -> Result<Option<RegisterCall>, String> {
         let mismatch = call.complete.is_some_and(|op| {
@@ -64,6 +66,8 @@ pub struct CasRegister(pub Register);
 
 impl Model for CasRegister {
     type Call = RegisterCall;
+    const IMPERSONAL: bool = true;
+
 
     fn decode(call: &Call<'_>) -> Result<Option<RegisterCall>, String> {
         decode(call, true)

@@ -56,6 +56,8 @@ pub struct Set(pub BTreeSet<Value>);
 
 impl Model for Set {
     type Call = SetCall;
+    const IMPERSONAL: bool = true;
+
 
     fn decode(call: &Call<'_>) -> Result<Option<SetCall>, String> {
         decode(call)
@@ -96,6 +98,8 @@ pub struct GrowOnlySet(pub Set);
 
 impl Model for GrowOnlySet {
     type Call = SetCall;
+    const IMPERSONAL: bool = true;
+
 
     fn decode(call: &Call<'_>) -> Result<Option<SetCall>, String> {
         match decode(call)? {
@@ -126,6 +130,8 @@ pub struct UniqueId {
 
 impl Model for UniqueId {
     type Call = ();
+    const IMPERSONAL: bool = true;
+
 
     fn decode(call: &Call<'_>) -> Result<Option<()>, String> {
         match call.invoke.f.as_str() {

@@ -17,18 +17,22 @@ mod space;
 mod window;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::hash::BuildHasherDefault;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use portfolio::{Decided, Job};
-use problem::Shape;
+use problem::{Fx, NONE, Shape};
 use space::Steps;
 
 pub(super) use problem::Item;
 
-use super::{Judgement, Tally};
-use crate::history::{Call, History, Kind, Value};
+use super::Judgement;
+use super::tally::Tally;
+use crate::calls::{self, Calls};
+use crate::history::{History, Kind, Value};
 use crate::model::{Model, Object};
-use crate::objects::interval;
+use crate::objects::{Moment, NEVER};
 use crate::{Budget, Checker, Report, Verdict};
 
 /// What a search found.
@@ -148,15 +152,16 @@ impl<M: Model> Search<M> {
 }
 
 /// Calls that are judged together: those of one object, or of objects that some call connects.
-pub(super) struct Component<'h, C> {
+pub(super) struct Component<C> {
     pub(super) key: Value,
-    pub(super) calls: Vec<Call<'h>>,
+    /// Their numbers, in the order of their starts.
+    pub(super) calls: Vec<u32>,
     pub(super) items: Vec<Item<C>>,
     unreadable: Option<String>,
 }
 
-impl<C> Component<'_, C> {
-    pub(super) fn new(key: Value) -> Self {
+impl<C> Component<C> {
+    fn new(key: Value) -> Self {
         Self {
             key,
             calls: Vec::new(),
@@ -164,21 +169,22 @@ impl<C> Component<'_, C> {
             unreadable: None,
         }
     }
-}
 
-impl<'h, C> Component<'h, C> {
-    pub(super) fn push(&mut self, call: Call<'h>, decoded: C) {
-        let (begins, ends) = interval(&call);
+    fn push(&mut self, calls: &Calls, call: u32, decoded: C) {
         self.calls.push(call);
         self.items.push(Item {
             call: decoded,
-            begins,
-            ends,
+            begins: Moment::from(calls.begins[call as usize]),
+            ends: match calls.ends[call as usize] {
+                calls::NEVER => NEVER,
+                rank => Moment::from(rank),
+            },
         });
     }
 
-    fn has_power(&self) -> bool {
-        self.calls.iter().any(|call| call.outcome() == Kind::Ok)
+    fn has_power(&self, calls: &Calls) -> bool {
+        let ok = |call: &u32| calls.outcome[*call as usize] == Kind::Ok;
+        self.calls.iter().any(ok)
     }
 }
 
@@ -188,85 +194,146 @@ impl<M: Model> Checker for Search<M> {
     }
 
     fn check(&self, history: &History, budget: &Budget) -> Report {
-        let components = split::<M>(history);
+        let calls = Calls::of(history);
         let mut tally = Tally::default();
         let mut report = Report::new(&self.name, Verdict::Held);
-        let (mut ops, mut info) = (0, 0);
-        let mut open = Vec::new();
-        for component in components {
-            ops += component.items.len();
-            info += component
-                .items
-                .iter()
-                .filter(|item| !item.is_required())
-                .count();
-            if component.unreadable.is_some() {
-                tally.take(&component.key, Judgement::undecided(component.unreadable));
-            } else {
-                open.push(component);
-            }
-        }
+        let every = (0..u32::try_from(calls.len()).expect("they are numbered")).collect();
+        judge_all(&self.initial, &calls, vec![every], budget, &mut tally);
+        let (ops, info) = (tally.sums.ops, tally.sums.info);
         report.figure("ops_checked", ops);
         report.figure("info_ops", info);
-        judge_all(&self.initial, &open, budget, &mut tally, &mut report);
-        super::conclude(&mut report, tally, Tally::default(), false, None);
+        super::tally::conclude(&mut report, vec![(None, tally)], 0, None, false);
         report
     }
 }
 
-/// Judges components and counts what came of them.
+/// Judges groups of calls that have no object in common, and counts what came of them.
+///
+/// Every object gets one short turn while it is at hand; only those that this does not decide
+/// are kept together for longer ones.
 pub(super) fn judge_all<M: Model>(
     initial: &M,
-    components: &[Component<'_, M::Call>],
+    calls: &Calls,
+    groups: Vec<Vec<u32>>,
     budget: &Budget,
     tally: &mut Tally,
-    report: &mut Report,
 ) {
-    let jobs: Vec<Job<'_, M>> = components
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let batch = (groups.len() / (cores * 8)).clamp(1, 256);
+    let next = AtomicUsize::new(0);
+    let open = Mutex::new(Vec::new());
+    let together = Mutex::new(std::mem::take(tally));
+    let work = || {
+        let mut decoder = Decoder::<M>::default();
+        let mut mine = Tally::default();
+        loop {
+            let from = next.fetch_add(batch, Ordering::Relaxed);
+            if from >= groups.len() {
+                break;
+            }
+            for (place, group) in (from..).zip(&groups[from..groups.len().min(from + batch)]) {
+                for component in split(calls, group, &mut decoder) {
+                    mine.sums.count(&component.items);
+                    if component.unreadable.is_some() {
+                        mine.take(&component.key, Judgement::undecided(component.unreadable));
+                        continue;
+                    }
+                    let job = Job::<M>::new(initial, &component.items);
+                    let decided = portfolio::first(&job, budget);
+                    if decided.outcome == Outcome::Linearizable {
+                        searched(&mut mine, &decided);
+                        let judgement = judgement(initial, calls, &component, &decided, budget);
+                        mine.take(&component.key, judgement);
+                    } else {
+                        let mut open = open.lock().expect("no worker panics with it");
+                        open.push((place, component, decided));
+                    }
+                }
+            }
+        }
+        let mut together = together.lock().expect("no worker panics with it");
+        together.join(mine);
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..cores.min(groups.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    *tally = together.into_inner().expect("no worker panics with it");
+    let mut open = open.into_inner().expect("no worker panics with it");
+    open.sort_by_key(|(place, component, _)| (*place, component.calls.first().copied()));
+    let jobs: Vec<Job<'_, M>> = open
         .iter()
-        .map(|component| Job::new(initial, &component.items))
+        .map(|(_, component, _)| Job::new(initial, &component.items))
         .collect();
-    let decided = portfolio::decide(&jobs, budget);
-    let (mut frontier, mut depth_first, mut configurations, mut proven) = (0, 0, 0, 0);
-    for (component, decided) in components.iter().zip(decided) {
-        configurations += decided.configurations;
-        match decided.by {
-            Some(Engine::Frontier) => frontier += 1,
-            Some(Engine::DepthFirst) => depth_first += 1,
-            None => {}
-        }
-        if let Decided {
-            outcome: Outcome::Spent { .. },
-            proven_calls,
-            ..
-        } = decided
-        {
-            proven += proven_calls;
-        }
-        let judgement = judgement(initial, component, &decided, budget);
+    let begun = open.iter().map(|(.., decided)| decided.clone()).collect();
+    let decided = portfolio::decide(&jobs, begun, budget);
+    for ((_, component, _), decided) in open.iter().zip(decided) {
+        searched(tally, &decided);
+        let judgement = judgement(initial, calls, component, &decided, budget);
         tally.take(&component.key, judgement);
     }
-    report.figure("keys_by_frontier", frontier);
-    report.figure("keys_by_depth_first", depth_first);
-    report.figure("configurations", configurations);
-    if proven > 0 {
-        report.figure("ops_proven", proven);
+}
+
+/// What a search did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sums {
+    searched: usize,
+    ops: usize,
+    info: usize,
+    configurations: u64,
+    proven: usize,
+}
+
+impl Sums {
+    fn count<C>(&mut self, items: &[Item<C>]) {
+        self.ops += items.len();
+        self.info += items.iter().filter(|item| !item.is_required()).count();
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.searched += other.searched;
+        self.ops += other.ops;
+        self.info += other.info;
+        self.configurations += other.configurations;
+        self.proven += other.proven;
+    }
+
+    pub(super) fn tell(&self, report: &mut Report) {
+        if self.searched > 0 {
+            report.figure("configurations", self.configurations);
+        }
+        if self.proven > 0 {
+            report.figure("ops_proven", self.proven);
+        }
+    }
+}
+
+fn searched(tally: &mut Tally, decided: &Decided) {
+    tally.sums.searched += 1;
+    tally.sums.configurations += decided.configurations;
+    match decided.by {
+        Some(Engine::Frontier) => tally.decided("frontier"),
+        Some(Engine::DepthFirst) => tally.decided("depth_first"),
+        None => tally.sums.proven += decided.proven_calls,
     }
 }
 
 fn judgement<M: Model>(
     initial: &M,
-    component: &Component<'_, M::Call>,
+    calls: &Calls,
+    component: &Component<M::Call>,
     decided: &Decided,
     budget: &Budget,
 ) -> Judgement {
     match &decided.outcome {
         Outcome::Linearizable => Judgement {
-            power: component.has_power(),
+            power: component.has_power(calls),
             ..Judgement::default()
         },
         Outcome::Refuted { .. } => {
-            let found = shrink::anomaly(initial, component, decided, budget);
+            let found = shrink::anomaly(initial, calls, component, decided, budget);
             Judgement {
                 found: vec![found],
                 contradictions: 1,
@@ -277,8 +344,9 @@ fn judgement<M: Model>(
         Outcome::Spent { .. } => {
             let total = component.items.len();
             let so_far = match decided.proven_until {
-                Some(call) => {
-                    let until = component.calls[call].complete.map_or(0, |op| op.time);
+                Some(item) => {
+                    let (_, complete) = calls.ops(component.calls[item]);
+                    let until = complete.map_or(0, |op| op.time);
                     format!(
                         "the {} calls that began before {} have a legal order",
                         decided.proven_calls,
@@ -295,59 +363,113 @@ fn judgement<M: Model>(
     }
 }
 
-/// Sorts a history's calls into components, in the order of their first calls.
-fn split<M: Model>(history: &History) -> Vec<Component<'_, M::Call>> {
-    let mut touched: Vec<(Call<'_>, Vec<Object>)> = Vec::new();
-    let mut whole: HashMap<Value, bool> = HashMap::new();
-    for call in history.calls() {
-        let objects = M::objects(&call);
-        for object in &objects {
-            *whole.entry(object.key.clone()).or_default() |= object.part.is_none();
+/// All on which the meaning of a call may depend, in numbers.
+type Print = (u32, u16, u32, u32, u32, Kind, u32, u32);
+
+/// Decodes calls; of those that are alike one.
+struct Decoder<M: Model> {
+    known: HashMap<Print, u32, BuildHasherDefault<Fx>>,
+    decoded: Vec<(Vec<Object>, Result<Option<M::Call>, String>)>,
+}
+
+impl<M: Model> Default for Decoder<M> {
+    fn default() -> Self {
+        Self {
+            known: HashMap::default(),
+            decoded: Vec::new(),
         }
-        touched.push((call, objects));
+    }
+}
+
+impl<M: Model> Decoder<M> {
+    fn decode(&mut self, calls: &Calls, call: u32) -> u32 {
+        let at = call as usize;
+        let who = if M::IMPERSONAL { NONE } else { call };
+        let print = (
+            calls.key[at],
+            calls.f[at],
+            calls.argument[at],
+            calls.second[at],
+            calls.result(call),
+            calls.outcome[at],
+            calls.error(call).unwrap_or(NONE),
+            who,
+        );
+        if let Some(&place) = self.known.get(&print) {
+            return place;
+        }
+        let ops = calls.ops(call);
+        let seen = calls::call(&ops);
+        let decoded = M::decode(&seen);
+        self.decoded.push((M::objects(&seen), decoded));
+        let place = u32::try_from(self.decoded.len() - 1).expect("there are fewer than calls");
+        self.known.insert(print, place);
+        place
+    }
+}
+
+/// Sorts calls into components, in the order of their first calls.
+fn split<M: Model>(
+    calls: &Calls,
+    of: &[u32],
+    decoder: &mut Decoder<M>,
+) -> Vec<Component<M::Call>> {
+    if !M::IMPERSONAL {
+        // Nothing is ever found again.
+        *decoder = Decoder::default();
+    }
+    let kinds: Vec<u32> = of.iter().map(|&call| decoder.decode(calls, call)).collect();
+    let decoded = &decoder.decoded;
+    let mut present = kinds.clone();
+    present.sort_unstable();
+    present.dedup();
+    let mut whole: HashMap<&Value, bool> = HashMap::new();
+    for object in present.iter().flat_map(|&kind| &decoded[kind as usize].0) {
+        *whole.entry(&object.key).or_default() |= object.part.is_none();
     }
     let mut union = Union::default();
     let mut ids: HashMap<Object, usize> = HashMap::new();
-    let mut first: Vec<Option<usize>> = Vec::with_capacity(touched.len());
-    for (_, objects) in &mut touched {
-        let mut home = None;
-        for object in objects {
+    // Of each kind of call: one of its objects.
+    let mut homes: HashMap<u32, (usize, Object), BuildHasherDefault<Fx>> = HashMap::default();
+    for &kind in &present {
+        let mut home: Option<(usize, Object)> = None;
+        for object in &decoded[kind as usize].0 {
+            let mut object = object.clone();
             if whole[&object.key] {
                 object.part = None;
             }
             let id = *ids.entry(object.clone()).or_insert_with(|| union.add());
-            match home {
-                None => home = Some(id),
-                Some(home) => union.join(home, id),
+            match &home {
+                None => home = Some((id, object)),
+                Some((home, _)) => union.join(*home, id),
             }
         }
-        first.push(home);
+        if let Some(home) = home {
+            homes.insert(kind, home);
+        }
     }
-    let mut components: Vec<Component<'_, M::Call>> = Vec::new();
-    let mut at: HashMap<usize, usize> = HashMap::new();
-    for ((call, objects), home) in touched.into_iter().zip(first) {
-        let Some(home) = home else {
+    let mut components: Vec<Component<M::Call>> = Vec::new();
+    let mut at: HashMap<usize, usize, BuildHasherDefault<Fx>> = HashMap::default();
+    for (&call, kind) in of.iter().zip(kinds) {
+        let Some((home, object)) = homes.get(&kind) else {
             continue;
         };
-        let place = *at.entry(union.find(home)).or_insert_with(|| {
-            let object = objects.into_iter().next().expect("it touches an object");
-            let key = match object.part {
-                None => object.key,
-                Some(part) => Value::List(vec![object.key, part]),
+        let place = *at.entry(union.find(*home)).or_insert_with(|| {
+            let key = match &object.part {
+                None => object.key.clone(),
+                Some(part) => Value::List(vec![object.key.clone(), part.clone()]),
             };
             components.push(Component::new(key));
             components.len() - 1
         });
         let component = &mut components[place];
-        match M::decode(&call) {
+        match &decoded[kind as usize].1 {
             Ok(None) => {}
-            Ok(Some(decoded)) => component.push(call, decoded),
+            Ok(Some(decoded)) => component.push(calls, call, decoded.clone()),
             Err(reason) => {
                 component.unreadable.get_or_insert_with(|| {
-                    format!(
-                        "the call at index {} cannot be read: {reason}",
-                        call.invoke.index
-                    )
+                    let index = calls.index(call);
+                    format!("the call at index {index} cannot be read: {reason}")
                 });
             }
         }

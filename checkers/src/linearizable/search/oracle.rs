@@ -548,7 +548,7 @@ fn registers_agree_however_they_are_judged() {
         let made = make(&mut rng, &menu, &Register::default(), seed % 3 > 0);
         let items: Vec<_> = made.iter().filter_map(Made::item::<Register>).collect();
         let truth = possible(&items, &Register::default());
-        let report = Linearizable.check(&history(&made), &Budget::unlimited());
+        let report = Linearizable::default().check(&history(&made), &Budget::unlimited());
         match report.verdict {
             Verdict::Held => assert!(truth, "seed {seed}: {made:?}"),
             Verdict::Violated => assert!(!truth, "seed {seed}: {made:?}"),

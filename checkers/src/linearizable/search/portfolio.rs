@@ -80,26 +80,41 @@ pub(in crate::linearizable) struct Decided {
     full: bool,
 }
 
-/// Judges all jobs.
-pub(in crate::linearizable) fn decide<M: Model>(
-    jobs: &[Job<'_, M>],
-    budget: &Budget,
-) -> Vec<Decided> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let bytes = budget.max_bytes().min(DEFAULT_BYTES);
-    let mut decided: Vec<Decided> = jobs
-        .iter()
-        .map(|_| Decided {
+/// One short turn for a job.
+pub(super) fn first<M: Model>(job: &Job<'_, M>, budget: &Budget) -> Decided {
+    if budget.is_spent() {
+        return Decided {
             outcome: Outcome::Spent { proven: 0 },
             by: None,
             configurations: 0,
             proven_calls: 0,
             proven_until: None,
             full: false,
-        })
-        .collect();
-    let mut refuted = false;
-    for round in 0.. {
+        };
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let turn = Turn {
+        job,
+        budget,
+        max_configurations: job.first_round(),
+        max_bytes: budget.max_bytes().min(DEFAULT_BYTES) / cores.max(2),
+    };
+    let mut decided = turn.one_by_one();
+    decided.locate(&job.problem);
+    decided
+}
+
+/// Judges all jobs that are still open after the [`first`] turn.
+pub(super) fn decide<M: Model>(
+    jobs: &[Job<'_, M>],
+    begun: Vec<Decided>,
+    budget: &Budget,
+) -> Vec<Decided> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let bytes = budget.max_bytes().min(DEFAULT_BYTES);
+    let mut decided = begun;
+    let mut refuted = (decided.iter()).any(|one| matches!(one.outcome, Outcome::Refuted { .. }));
+    for round in 1.. {
         let open: Vec<usize> = (0..jobs.len())
             .filter(|&job| decided[job].by.is_none() && !decided[job].full)
             .filter(|&job| {

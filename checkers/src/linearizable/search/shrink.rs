@@ -6,7 +6,8 @@
 
 use super::portfolio::{Decided, Job};
 use super::{Component, Engine, Item, Limit, Outcome};
-use crate::history::Call;
+use crate::calls::{self, Calls};
+use crate::history::{Call, Op};
 use crate::model::Model;
 use crate::objects::NEVER;
 use crate::{Anomaly, Budget, explain};
@@ -29,7 +30,8 @@ struct Core<C> {
 /// The contradiction in a refuted component, with the time at which it was complete.
 pub(super) fn anomaly<M: Model>(
     initial: &M,
-    component: &Component<'_, M::Call>,
+    calls: &Calls,
+    component: &Component<M::Call>,
     decided: &Decided,
     budget: &Budget,
 ) -> (u64, Anomaly) {
@@ -42,11 +44,11 @@ pub(super) fn anomaly<M: Model>(
         each: CONFIGURATIONS_EACH.min(decided.configurations * 2 + 4096),
     };
     let core = shrinker.shrink(cut(component, refuting), refuting);
-    told(initial, component, &core, refuting, budget)
+    told(initial, calls, component, &core, refuting, budget)
 }
 
 /// What began before the refuting return; what was running then may never have happened.
-fn cut<C: Clone>(component: &Component<'_, C>, refuting: usize) -> Core<C> {
+fn cut<C: Clone>(component: &Component<C>, refuting: usize) -> Core<C> {
     let until = component.items[refuting].ends;
     let items = component
         .items
@@ -129,14 +131,15 @@ fn relax<M: Model>(core: &Core<M::Call>, part: &[usize]) -> Core<M::Call> {
 
 fn told<M: Model>(
     initial: &M,
-    component: &Component<'_, M::Call>,
+    calls: &Calls,
+    component: &Component<M::Call>,
     core: &Core<M::Call>,
     refuting: usize,
     budget: &Budget,
 ) -> (u64, Anomaly) {
     let items: Vec<Item<M::Call>> = core.items.iter().map(|(_, item)| item.clone()).collect();
     let job = Job::new(initial, &items);
-    let call = |position: usize| &component.calls[position];
+    let pair = |position: usize| calls.ops(component.calls[position]);
     // Those without use are not among the tasks.
     let mut useful: Vec<usize> = (job.problem.shape.items.iter())
         .map(|&item| item as usize)
@@ -149,8 +152,8 @@ fn told<M: Model>(
 
     let mut ops: Vec<usize> = required
         .iter()
-        .flat_map(|&item| explain::entries(&[call(place(item))]))
-        .chain(optional.iter().map(|&item| call(place(item)).invoke.index))
+        .flat_map(|&item| explain::entries(&[&calls::call(&pair(place(item)))]))
+        .chain(optional.iter().map(|&item| pair(place(item)).0.index))
         .collect();
     ops.sort_unstable();
 
@@ -162,10 +165,10 @@ fn told<M: Model>(
         ));
     }
     for &item in &required[required.len().saturating_sub(TOLD)..] {
-        because.push(explain::told(call(place(item))));
+        because.push(explain::told(&calls::call(&pair(place(item)))));
     }
     if let Some(&first) = optional.first() {
-        let name = explain::name(call(place(first)));
+        let name = explain::name(&calls::call(&pair(place(first))));
         because.push(match optional.len() {
             1 => format!("{name} may or may not have taken effect."),
             more => format!(
@@ -174,8 +177,9 @@ fn told<M: Model>(
             ),
         });
     }
-    because.push(conclusion(&job, call(refuting), budget));
-    let end = call(refuting).complete.map_or(0, |op| op.time);
+    let last: (Op, Option<Op>) = pair(refuting);
+    because.push(conclusion(&job, &calls::call(&last), budget));
+    let end = last.1.map_or(0, |op| op.time);
     let anomaly = Anomaly {
         name: "not-linearizable".to_owned(),
         key: Some(component.key.clone()),

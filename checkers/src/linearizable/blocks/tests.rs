@@ -1,0 +1,93 @@
+//! Blocks on columns against the brute-force judge.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::Blocks;
+use crate::history::{Kind, Value};
+use crate::linearizable::exact::oracle::agree;
+use crate::linearizable::search::oracle::Made;
+use crate::model::Register;
+
+/// A few processes; values are unique, or repeat now and then.
+fn made(rng: &mut ChaCha8Rng) -> Vec<Made> {
+    let width: u32 = rng.random_range(1..5);
+    let mut free: Vec<(u32, u64)> = (0..width).map(|process| (process, 0)).collect();
+    let mut processes = width;
+    let mut made = Vec::new();
+    let repeats = rng.random_bool(0.1);
+    let mut written = 0;
+    for _ in 0..rng.random_range(1..8) {
+        let who = rng.random_range(0..free.len());
+        let begins = free[who].1 + rng.random_range(0..3);
+        let ends = begins + rng.random_range(0..5);
+        let kind = match rng.random_range(0..10) {
+            0..7 => Kind::Ok,
+            7..9 => Kind::Info,
+            _ => Kind::Fail,
+        };
+        let value = |rng: &mut ChaCha8Rng| match rng.random_range(0..=written) {
+            0 => Value::Nil,
+            value => Value::Int(value),
+        };
+        let new = |rng: &mut ChaCha8Rng| {
+            if repeats && written > 0 {
+                Value::Int(rng.random_range(1..=written))
+            } else {
+                Value::Int(written + 1)
+            }
+        };
+        let (f, argument, result) = match rng.random_range(0..3) {
+            0 => ("read", Value::Nil, value(rng)),
+            1 => {
+                let new = new(rng);
+                ("write", new.clone(), new)
+            }
+            _ => {
+                let pair = Value::List(vec![value(rng), new(rng)]);
+                ("cas", pair.clone(), pair)
+            }
+        };
+        written += i64::from(f != "read");
+        made.push(Made {
+            process: free[who].0,
+            begins,
+            ends,
+            kind,
+            f,
+            argument,
+            result,
+        });
+        free[who].1 = ends + 1;
+        if kind == Kind::Info {
+            free[who].0 = processes;
+            processes += 1;
+        }
+    }
+    // Reads of a value that was made later are as likely as those of one made before.
+    let (last, nil) = (written, Value::Nil);
+    for call in &mut made {
+        if call.f == "read" && rng.random_bool(0.3) {
+            call.result = match rng.random_range(0..=last) {
+                0 => nil.clone(),
+                value => Value::Int(value),
+            };
+        }
+    }
+    made
+}
+
+#[test]
+fn blocks_on_columns_agree_with_brute_force() {
+    let (mut valid, mut invalid, mut searched) = (0, 0, 0);
+    for seed in 0..crate::linearizable::exact::oracle::seeds(200_000) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        match agree(Blocks::new, &Register::default(), &made(&mut rng)) {
+            Some(true) => valid += 1,
+            Some(false) => invalid += 1,
+            None => searched += 1,
+        }
+    }
+    assert!(valid > 50_000 && invalid > 50_000, "{valid} {invalid}");
+    assert!(searched < 20_000, "{searched}");
+}
