@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use checkers::history;
+use checkers::model::{Known, UnknownModel};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::campaign::{self, CampaignVerdict};
@@ -16,9 +18,9 @@ use crate::plan::Plan;
 use crate::progress::Mode;
 use crate::report::table::{Charset, plain, render, render_within};
 use crate::report::terminal;
-use crate::report::verdict::{self, Recovery, RunVerdict, Status};
-use crate::run::{self, Surroundings};
-use crate::{connect, demo, doctor, heal, store, suggest};
+use crate::report::verdict::{self, RunVerdict};
+use crate::run::Surroundings;
+use crate::{check, connect, demo, doctor, heal, store, suggest};
 
 /// Bad arguments or a bad trial file.
 pub const USAGE: u8 = 64;
@@ -131,16 +133,52 @@ struct DemoArgs {
 
 #[derive(Debug, Args)]
 struct CheckArgs {
-    /// A run's directory, or a history: JSON Lines, EDN or JSON of Jepsen, its text logs,
-    /// key-value lines of Porcupine, or our binary form; compressed with zstd or not.
-    what: PathBuf,
+    /// Histories: JSON Lines, EDN or JSON of Jepsen, its text logs, key-value lines of Porcupine,
+    /// or our binary form, compressed with zstd or not; runs' directories; - for standard input.
+    #[arg(required = true)]
+    what: Vec<PathBuf>,
     /// Only these claims. Left out: all of them for what schism recorded, linearizable for
     /// other histories.
     #[arg(long = "claim", value_name = "CLAIM")]
     claims: Vec<Claim>,
+    /// What the objects are, such as fifo-queue or semaphore:3; left out where the operations
+    /// leave no doubt. `schism list models` has all.
+    #[arg(long, value_parser = model_named)]
+    model: Option<Known>,
+    /// When a search gives up, such as 10m: what is not decided by then is undecided.
+    #[arg(long, default_value = "60s", value_parser = humantime_serde::re::humantime::parse_duration)]
+    time: Duration,
+    /// How much memory a search may use, such as 500M or 4G.
+    #[arg(long, default_value = "2G", value_parser = bytes)]
+    memory: usize,
     /// What is printed on standard output.
     #[arg(long, default_value = "human")]
     format: Format,
+}
+
+fn model_named(name: &str) -> Result<Known, String> {
+    name.parse().map_err(|error| match error {
+        UnknownModel::Name(name) => suggest::unknown("model", &name, Known::ALL.map(Known::name)),
+        UnknownModel::Permits => error.to_string(),
+    })
+}
+
+/// A number of bytes, with K, M or G for the powers of 1024.
+fn bytes(text: &str) -> Result<usize, String> {
+    let upper = text.to_ascii_uppercase();
+    let upper = upper.trim_end_matches('B').trim_end_matches('I');
+    let (number, shift) = match upper.as_bytes().last() {
+        Some(b'K') => (&upper[..upper.len() - 1], 10),
+        Some(b'M') => (&upper[..upper.len() - 1], 20),
+        Some(b'G') => (&upper[..upper.len() - 1], 30),
+        _ => (upper, 0),
+    };
+    let number: usize = number
+        .parse()
+        .map_err(|_| format!("{text:?} is no size; write 500M or 4G"))?;
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| format!("{text:?} is more than this machine can address"))
 }
 
 #[derive(Debug, Args)]
@@ -180,6 +218,8 @@ enum Listing {
     Faults,
     /// Claims that are judged.
     Claims,
+    /// Models of objects, and their operations.
+    Models,
     /// Checkers, what they need and what they can name.
     Checkers,
     /// The nodes' errors, and which of them promise that nothing happened.
@@ -509,7 +549,7 @@ fn print_outcome(
         (Format::Json, [one]) => say(&json(one)),
         (Format::Json, _) => say(&json(verdict)),
         (Format::Human, [one]) if again.is_none() => {
-            say(terminal::run(one, &place, charset).trim_end())
+            say(terminal::run(one, &place, |_| None, charset).trim_end())
         }
         (Format::Human, _) => {
             let table = terminal::campaign(&verdict.runs, width(), charset);
@@ -545,61 +585,65 @@ fn json(value: &impl serde::Serialize) -> String {
 }
 
 fn check(args: &CheckArgs, charset: Charset) -> Result<u8, Refusal> {
-    let (plan, file) = recorded(&args.what)?;
-    let (history, warnings) = read_lawful(&file)?;
-    let mut verdict = if history.ops().is_empty() {
-        let why = Some("the history is empty".to_owned());
-        RunVerdict::unjudged(&plan, &[], Status::NothingToCheck, why, Recovery::default())
-    } else {
-        let claims = if args.claims.is_empty() {
-            spoken_of(&history)
-        } else {
-            &args.claims
-        };
-        run::judge_claims(&plan, &history, Recovery::default(), claims)
+    let question = check::Question {
+        claims: args.claims.clone(),
+        model: args.model,
+        time: Some(args.time),
+        memory: Some(args.memory),
     };
-    if !warnings.is_empty() {
-        let told = warnings
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("; ");
-        verdict.why = Some(
-            verdict
-                .why
-                .map_or(told.clone(), |why| format!("{why}; {told}")),
-        );
-    }
-    verdict.reproduce = vec![format!("{} check {}", program(), args.what.display())];
-    match args.format {
-        Format::Json => say(&json(&verdict)),
-        Format::Human => {
-            say(terminal::run(&verdict, &args.what.display().to_string(), charset).trim_end());
+    let asked = |what: &PathBuf| {
+        let mut answer = question.put_to(what)?;
+        answer.verdict.reproduce = vec![check_again(args, what)];
+        Ok(answer)
+    };
+    if let [what] = args.what.as_slice() {
+        let answer = asked(what).map_err(refused)?;
+        match args.format {
+            Format::Json => say(&json(&answer.verdict)),
+            Format::Human => say(&check::tell(&answer, width(), charset)),
         }
+        return Ok(answer.verdict.exit_code);
     }
-    Ok(verdict.exit_code)
+    let mut answers = Vec::new();
+    for what in &args.what {
+        let answer = asked(what);
+        match (&answer, args.format) {
+            // One verdict a line, as they come.
+            (Ok(answer), Format::Json) => {
+                let line = serde_json::to_string(&answer.verdict);
+                say(&line.expect("verdicts have a form in JSON"));
+            }
+            (Err(refusal), Format::Json) => complain(&refusal.sentence),
+            (_, Format::Human) => {}
+        }
+        answers.push((what.clone(), answer));
+    }
+    if args.format == Format::Human {
+        say(&plain(&check::tell_all(&answers, width(), charset), charset));
+    }
+    Ok(check::exit_code(&answers))
 }
 
-fn read_lawful(file: &Path) -> Result<(history::History, Vec<history::Warning>), Refusal> {
-    let refuse = |sentence: String| Refusal(NOT_VALID, sentence);
-    let read = store::read_history(file).map_err(|error| refuse(format!("failed to {error}")))?;
-    read.history()
-        .map_err(|error| refuse(format!("{}: {error}", file.display())))
+fn refused(refusal: check::Refusal) -> Refusal {
+    Refusal(refusal.code, refusal.sentence)
 }
 
-/// What schism recorded has phases, and can speak of all claims; of another history it is only
-/// known that it has operations.
-fn spoken_of(history: &history::History) -> &'static [Claim] {
-    let ours = history.nemesis().any(|op| op.f == "phase");
-    if ours {
-        &Claim::ALL
-    } else {
-        &[Claim::Linearizable]
-    }
+/// The command that judges one recording as this one did.
+fn check_again(args: &CheckArgs, what: &Path) -> String {
+    let model = args.model.map(|model| format!(" --model {model}"));
+    let claims: String = (args.claims.iter())
+        .map(|claim| format!(" --claim {}", claim.as_str()))
+        .collect();
+    format!(
+        "{} check {}{}{claims}",
+        program(),
+        what.display(),
+        model.unwrap_or_default()
+    )
 }
 
 fn convert(args: &ConvertArgs) -> Result<u8, Refusal> {
-    let (history, warnings) = read_lawful(&args.from)?;
+    let (history, warnings) = check::read_lawful(&args.from).map_err(refused)?;
     for warning in warnings {
         complain(&format!("{}: {warning}", args.from.display()));
     }
@@ -611,30 +655,6 @@ fn convert(args: &ConvertArgs) -> Result<u8, Refusal> {
         args.format
     ));
     Ok(0)
-}
-
-/// The plan and the history of a recorded run; a history on its own is judged by all checkers.
-fn recorded(what: &Path) -> Result<(Plan, PathBuf), Refusal> {
-    if what.is_dir() {
-        let plan = what.join(store::PLAN);
-        if !plan.exists() {
-            return Err(Refusal(USAGE, not_a_run(what)));
-        }
-        let plan = Plan::load(&plan).map_err(|error| Refusal(NOT_VALID, error.to_string()))?;
-        return Ok((plan, what.join(store::HISTORY)));
-    }
-    let plan = Plan::parse("name = \"history\"\n", what).expect("this plan is right");
-    Ok((plan, what.to_owned()))
-}
-
-fn not_a_run(what: &Path) -> String {
-    let campaign = what.join(store::VERDICT).exists();
-    let hint = if campaign {
-        "it is a campaign; name one of the runs in it"
-    } else {
-        "name a run's directory or a history file"
-    };
-    format!("{} holds no {}: {hint}", what.display(), store::PLAN)
 }
 
 fn heal_hosts(args: &HealArgs) -> Result<u8, Refusal> {
@@ -692,6 +712,10 @@ fn list(what: Listing, charset: Charset) -> u8 {
         Listing::Claims => {
             let rows = Claim::ALL.map(|claim| own(&[claim.as_str(), claim.meaning()]));
             render(&["claim", "meaning"], &rows, charset)
+        }
+        Listing::Models => {
+            let rows = Known::ALL.map(|known| own(&[known.name(), &known.functions().join(", ")]));
+            render(&["model", "operations"], &rows, charset)
         }
         Listing::Checkers => {
             let rows: Vec<_> = checkers::CHECKERS

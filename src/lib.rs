@@ -9,6 +9,7 @@
 //! as words from [`report`]. [`simulate`] tells the same story in memory, in virtual time.
 
 pub mod campaign;
+pub mod check;
 pub mod claim;
 pub mod cli;
 pub mod client;

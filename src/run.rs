@@ -23,7 +23,7 @@ use crate::plan::Plan;
 use crate::progress::{Display, Mode};
 use crate::remote::{Command, on_all};
 use crate::report::verdict::{Recovery, RunVerdict, Status, claim_of};
-use crate::report::{dot, table::Charset, terminal};
+use crate::report::{dot, table::Charset, terminal, timeline};
 use crate::store::{self, HISTORY, Journal, PLAN, StoreError, VERDICT};
 use crate::systems::leader_follower::{Clients, Nodes};
 
@@ -320,7 +320,7 @@ fn judge(
 /// If the plan was not validated and names no workload that exists.
 #[must_use]
 pub fn judge_history(plan: &Plan, history: &History, recovery: Recovery) -> RunVerdict {
-    judge_claims(plan, history, recovery, &Claim::ALL)
+    judge_claims(plan, history, recovery, &Claim::ALL, &Budget::unlimited())
 }
 
 /// As [`judge_history`], for some of the claims; what only measures is kept.
@@ -334,8 +334,9 @@ pub fn judge_claims(
     history: &History,
     recovery: Recovery,
     claims: &[Claim],
+    budget: &Budget,
 ) -> RunVerdict {
-    let report = plan.workload().checker.check(history, &Budget::unlimited());
+    let report = plan.workload().checker.check(history, budget);
     let mut reports = flat(report);
     reports.retain(|report| claim_of(&report.checker).is_none_or(|claim| claims.contains(&claim)));
     RunVerdict::new(plan, history, &reports, recovery)
@@ -379,7 +380,9 @@ pub(crate) fn toothless(plan: &Plan, ops: &[Op]) -> Option<String> {
 fn draw(verdict: &RunVerdict, history: &History, directory: &Path) {
     let place = directory.join("findings");
     for finding in &verdict.findings {
-        let text = terminal::story(finding);
+        let bars = timeline::evidence(history, finding);
+        let drawn = timeline::draw(&bars, 8, 120, Charset::Unicode);
+        let text = terminal::story(finding, drawn);
         let picture = dot::order(finding, history);
         let written = std::fs::create_dir_all(&place)
             .and_then(|()| std::fs::write(place.join(format!("{}.txt", finding.id)), text))
@@ -394,6 +397,6 @@ fn draw(verdict: &RunVerdict, history: &History, directory: &Path) {
 fn leave(verdict: &RunVerdict, directory: &Path) -> Result<(), StoreError> {
     let text = serde_json::to_vec_pretty(verdict).expect("a verdict has a form in JSON");
     store::write_file(&directory.join(VERDICT), &text)?;
-    let words = terminal::run(verdict, &directory.display().to_string(), Charset::Unicode);
+    let words = terminal::run(verdict, &directory.display().to_string(), |_| None, Charset::Unicode);
     store::write_file(&directory.join("summary.txt"), words.as_bytes())
 }

@@ -4,7 +4,7 @@
 //! `findings/` and `nodes/<name>/`; `runs/latest` points at the newest.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -12,7 +12,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use checkers::history::{Format, Op, Read, jepsen, jsonl};
+use checkers::calls::Calls;
+use checkers::history::{Ending, Format, Op, Read, ReadError, binary, jepsen, jsonl};
 
 /// The plan of the run, as it was carried out.
 pub const PLAN: &str = "plan.toml";
@@ -251,56 +252,149 @@ fn write_frames(mut file: File, receiver: &mpsc::Receiver<Vec<Op>>) -> io::Resul
     file.sync_data()
 }
 
-/// Reads a history file in any format that [`Format::detect`] knows, compressed with zstd or not,
-/// up to where it was cut off, if it was. An empty file is an empty history.
+/// A recorded history: a file, or what came in on standard input, which can be read again.
+#[derive(Clone, Debug)]
+pub enum Recording {
+    /// A file.
+    File(PathBuf),
+    /// What came in on standard input.
+    Stdin(Vec<u8>),
+}
+
+impl Recording {
+    /// The recording of that name: `-` is standard input, which is read to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] when standard input fails.
+    pub fn named(path: &Path) -> Result<Self, StoreError> {
+        if path != Path::new("-") {
+            return Ok(Self::File(path.to_owned()));
+        }
+        let mut bytes = Vec::new();
+        let read = io::stdin().lock().read_to_end(&mut bytes);
+        read.map_err(io_error("read", path))?;
+        Ok(Self::Stdin(bytes))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::File(path) => path,
+            Self::Stdin(_) => Path::new("standard input"),
+        }
+    }
+
+    /// Hands the recording, uncompressed, and its format to `read`; none if it is empty.
+    fn read<T>(
+        &self,
+        read: impl FnOnce(Format, &mut dyn BufRead) -> Result<T, ReadError>,
+    ) -> Result<Opened<T>, StoreError> {
+        let path = self.path();
+        let raw: Box<dyn BufRead + '_> = match self {
+            Self::File(path) => {
+                let file = File::open(path).map_err(io_error("open", path))?;
+                Box::new(BufReader::with_capacity(READ_BYTES, file))
+            }
+            Self::Stdin(bytes) => Box::new(&bytes[..]),
+        };
+        let mut input = raw;
+        let is_zstd = input
+            .fill_buf()
+            .map_err(io_error("read", path))?
+            .starts_with(&ZSTD_MAGIC);
+        if is_zstd {
+            let decoder = zstd::stream::read::Decoder::with_buffer(input);
+            let decoder = decoder.map_err(io_error("read", path))?;
+            input = Box::new(BufReader::with_capacity(READ_BYTES, decoder));
+        }
+        let content = |reason: String| StoreError::Content {
+            path: path.to_owned(),
+            reason,
+        };
+        let head = match input.fill_buf() {
+            Ok(head) => head,
+            // Cut off before the first frame was whole.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Ok(Opened::Nothing { truncated: true });
+            }
+            Err(error) => return Err(io_error("read", path)(error)),
+        };
+        if head.is_empty() {
+            return Ok(Opened::Nothing { truncated: false });
+        }
+        let format = Format::detect(head).map_err(|unknown| content(unknown.to_string()))?;
+        let read = read(format, &mut input).map_err(|error| content(error.to_string()))?;
+        Ok(Opened::Read(format, read))
+    }
+
+    /// All operations, up to where the recording was cut off, if it was.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] when it cannot be opened, [`StoreError::Content`] when nobody can tell
+    /// its format, or when a whole entry of it is not an operation.
+    pub fn history(&self) -> Result<Read, StoreError> {
+        let read = self.read(|format, input| format.read(input, jepsen::Options::default()))?;
+        Ok(match read {
+            Opened::Nothing { truncated } => Read {
+                truncated,
+                ..Read::default()
+            },
+            Opened::Read(_, read) => read,
+        })
+    }
+
+    /// The calls as columns, and the format. They are [irregular](Calls::irregular) if the
+    /// recording must be read as a [`history`](Self::history) instead.
+    ///
+    /// # Errors
+    ///
+    /// As [`history`](Self::history).
+    pub fn calls(&self) -> Result<(Calls, Option<Format>), StoreError> {
+        let read = self.read(|format, input| {
+            let options = jepsen::Options::default();
+            if format == Format::Binary {
+                let (columns, ending) = binary::columns(input)?;
+                let mut calls = Calls::of_columns(columns);
+                calls.end(&ending);
+                return Ok(calls);
+            }
+            let mut calls = Calls::default();
+            let ending = format.stream(input, options, &mut calls)?;
+            calls.end(&ending);
+            Ok(calls)
+        })?;
+        Ok(match read {
+            Opened::Nothing { truncated } => {
+                let mut calls = Calls::default();
+                calls.end(&Ending {
+                    truncated,
+                    ..Ending::default()
+                });
+                (calls, None)
+            }
+            Opened::Read(format, calls) => (calls, Some(format)),
+        })
+    }
+}
+
+enum Opened<T> {
+    Nothing { truncated: bool },
+    Read(Format, T),
+}
+
+/// Reads a history file in any format that [`Format::detect`] knows, compressed with zstd or
+/// not, up to where it was cut off, if it was. An empty file is an empty history.
 ///
 /// # Errors
 ///
-/// [`StoreError::Io`] when it cannot be opened, [`StoreError::Content`] when nobody can tell its
-/// format, or when a whole entry of it is not an operation.
+/// Those of [`Recording::history`].
 pub fn read_history(path: &Path) -> Result<Read, StoreError> {
-    let file = File::open(path).map_err(io_error("open", path))?;
-    let mut file = BufReader::with_capacity(READ_BYTES, file);
-    let is_zstd = file
-        .fill_buf()
-        .map_err(io_error("read", path))?
-        .starts_with(&ZSTD_MAGIC);
-    if is_zstd {
-        let decoder = zstd::stream::read::Decoder::with_buffer(file);
-        let decoder = decoder.map_err(io_error("read", path))?;
-        read_any(BufReader::with_capacity(READ_BYTES, decoder), path)
-    } else {
-        read_any(file, path)
-    }
+    Recording::File(path.to_owned()).history()
 }
 
 const READ_BYTES: usize = 1 << 18;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-
-fn read_any(mut input: impl BufRead, path: &Path) -> Result<Read, StoreError> {
-    let content = |reason: String| StoreError::Content {
-        path: path.to_owned(),
-        reason,
-    };
-    let head = match input.fill_buf() {
-        Ok(head) => head,
-        // Cut off before the first frame was whole.
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Ok(Read {
-                truncated: true,
-                ..Read::default()
-            });
-        }
-        Err(error) => return Err(io_error("read", path)(error)),
-    };
-    if head.is_empty() {
-        return Ok(Read::default());
-    }
-    let format = Format::detect(head).map_err(|unknown| content(unknown.to_string()))?;
-    format
-        .read(input, jepsen::Options::default())
-        .map_err(|error| content(error.to_string()))
-}
 
 /// Writes a history file in that format, whole or not at all.
 ///

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use crate::history::columns::{Names, Processes};
 use crate::history::dictionary::{Dictionary, Interned, NIL};
-use crate::history::{Call, Columns, Ending, Event, F, History, Kind, Nanos, Op, Process, Sink};
+use crate::history::{Call, Columns, Ending, Event, F, History, Kind, Nanos, Op, Process, Sink, Warning};
 use crate::history::{Value, ValueRef};
 
 /// A time by rank: equal times are equal, and everything in the history is between
@@ -84,6 +84,8 @@ pub struct Calls {
     last_index: Option<u32>,
     last_time: Nanos,
     untimed: bool,
+    /// Whether the times are no times but the order of the entries.
+    timeless: bool,
     /// Whether the nemesis is heard of.
     has_nemesis: bool,
     irregular: Option<(usize, String)>,
@@ -125,6 +127,7 @@ impl Calls {
             columns.op(op);
         }
         calls.take(columns);
+        calls.timeless = history.is_untimed();
         if let Some((_, reason)) = &calls.irregular {
             panic!("a history keeps its laws, yet {reason}");
         }
@@ -193,7 +196,7 @@ impl Calls {
     /// Whether the history bears no times of its own.
     #[must_use]
     pub fn is_untimed(&self) -> bool {
-        self.untimed
+        self.untimed || self.timeless
     }
 
     /// Why the history must be read as operations: the line, and what is wrong there. What
@@ -206,7 +209,8 @@ impl Calls {
 
     /// Takes what a reader says at the end.
     pub fn end(&mut self, ending: &Ending) {
-        if ending.truncated || !ending.warnings.is_empty() {
+        self.timeless |= ending.warnings.iter().any(Warning::is_untimed);
+        if ending.truncated || !ending.warnings.iter().all(Warning::is_untimed) {
             self.refuse(0, "its file is cut off, or something is to be said of it");
         }
         if self.values.has_lookalikes() {
@@ -258,6 +262,35 @@ impl Calls {
     #[must_use]
     pub fn has_crossed(&self) -> bool {
         !self.crossed.is_empty()
+    }
+
+    /// The errors with which calls ended, each with its function.
+    pub fn errors(&self) -> impl Iterator<Item = (u16, &str)> {
+        let mut errors: Vec<(u32, u32)> = self.errors.iter().map(|(c, e)| (*c, *e)).collect();
+        errors.sort_unstable();
+        errors.into_iter().map(|(call, text)| {
+            let text = match self.values.get(text) {
+                Interned::Str(text) => text,
+                _ => "",
+            };
+            (self.f[call as usize], text)
+        })
+    }
+
+    /// The calls that start with one of these indices, in the order of their starts.
+    ///
+    /// Indices of ends are passed over. **Cost**: logarithmic for each.
+    #[must_use]
+    pub fn by_indices(&self, indices: &[usize]) -> Vec<u32> {
+        let mut found = Vec::new();
+        for index in indices.iter().filter_map(|index| u32::try_from(*index).ok()) {
+            if let Ok(call) = self.index.binary_search(&index) {
+                found.push(narrow(call));
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     /// The process of a call.
@@ -347,13 +380,28 @@ impl Calls {
             ops.extend(complete);
         }
         ops.sort_by_key(|op| op.index);
-        History::new(ops).expect("a part of a lawful history is lawful")
+        let history = History::new(ops).expect("a part of a lawful history is lawful");
+        if self.is_untimed() {
+            history.without_times()
+        } else {
+            history
+        }
     }
 
     /// Where a function's name stands in [`fs`](Self::fs), of that call.
     #[must_use]
     pub fn name(&self, call: u32) -> &str {
         &self.fs.list()[usize::from(self.f[call as usize])]
+    }
+
+    /// The call whose entries [`ops`](Self::ops) gave.
+    #[must_use]
+    pub fn call<'e>(&self, (invoke, complete): &'e (Op, Option<Op>)) -> Call<'e> {
+        Call {
+            invoke,
+            complete: complete.as_ref(),
+            untimed: self.is_untimed(),
+        }
     }
 
     fn refuse(&mut self, line: usize, reason: &str) {
@@ -535,11 +583,7 @@ impl Sink for Calls {
     }
 }
 
-/// A call whose entries [`Calls::ops`] gave.
-#[must_use]
-pub fn call((invoke, complete): &(Op, Option<Op>)) -> Call<'_> {
-    Call {
-        invoke,
-        complete: complete.as_ref(),
-    }
+
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).expect("calls are numbered with 32 bits")
 }

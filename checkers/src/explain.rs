@@ -9,12 +9,21 @@ pub(crate) fn ms(time: Nanos) -> String {
     format!("{}.{:03} ms", time / 1_000_000, time / 1_000 % 1_000)
 }
 
-/// A moment that is neither before nor after the history, as [`ms`] has it.
-pub(crate) fn at(moment: Moment) -> String {
+/// A time of a call, or the entry at that place where there are no times.
+pub(crate) fn time(time: Nanos, untimed: bool) -> String {
+    if untimed {
+        format!("entry {time}")
+    } else {
+        ms(time)
+    }
+}
+
+/// A moment that is neither before nor after the history, as [`time`] has it.
+pub(crate) fn at(moment: Moment, untimed: bool) -> String {
     if moment == NEVER {
         "the end of time".to_owned()
     } else {
-        ms(moment.saturating_sub(1))
+        time(moment.saturating_sub(1), untimed)
     }
 }
 
@@ -46,14 +55,17 @@ pub(crate) fn told(call: &Call<'_>) -> String {
                 Value::List(items) => format!("returned {} elements", items.len()),
                 value => format!("returned {value}"),
             };
-            let (began, ended) = (ms(began), ms(end.time));
+            let (began, ended) = (time(began, call.untimed), time(end.time, call.untimed));
             format!("{name} ran from {began} to {ended} and {result}.")
         }
         Some(end) if end.kind == Kind::Fail => {
-            let (began, ended) = (ms(began), ms(end.time));
+            let (began, ended) = (time(began, call.untimed), time(end.time, call.untimed));
             format!("{name} ran from {began} to {ended} and failed: it had no effect.")
         }
-        _ => format!("{name} began at {} and its outcome is unknown.", ms(began)),
+        _ => {
+            let began = time(began, call.untimed);
+            format!("{name} began at {began} and its outcome is unknown.")
+        }
     }
 }
 
@@ -86,7 +98,7 @@ pub(crate) fn anomaly(
     let complete = ordered.iter().map(end).max().unwrap_or(0);
     let anomaly = Anomaly {
         name: name.to_owned(),
-        key: Some(key.clone()),
+        key: (*key != Value::Nil).then(|| key.clone()),
         ops: entries(&ordered),
         because,
     };

@@ -169,7 +169,7 @@ fn what_was_searched_is_told_in_steps() {
             "write 2 (p0) ran from 2.000 ms to 3.000 ms and was acknowledged.",
             "write 1 (p0) ran from 4.000 ms to 5.000 ms and was acknowledged.",
             "read (p1) ran from 10.000 ms to 11.000 ms and returned 2.",
-            "every legal order of the others ends in Register(Int(1)), where read (p1) cannot be.",
+            "every legal order of the others ends in 1, where read (p1) cannot be.",
         ]
     );
 }

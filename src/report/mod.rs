@@ -3,4 +3,5 @@
 pub mod dot;
 pub mod table;
 pub mod terminal;
+pub mod timeline;
 pub mod verdict;

@@ -9,7 +9,12 @@ use crate::claim::{Claim, Expected};
 /// The verdict on one run: headline, claims, the first finding of each, where to look, how to
 /// repeat. The other findings are in `verdict.json` and in the run's `findings`.
 #[must_use]
-pub fn run(verdict: &RunVerdict, directory: &str, charset: Charset) -> String {
+pub fn run(
+    verdict: &RunVerdict,
+    directory: &str,
+    picture: impl Fn(&Finding) -> Option<String>,
+    charset: Charset,
+) -> String {
     let mut text = headline(verdict) + "\n";
     if let Some(why) = &verdict.why {
         text += &format!("  why  {why}\n");
@@ -30,7 +35,8 @@ pub fn run(verdict: &RunVerdict, directory: &str, charset: Charset) -> String {
             .findings
             .iter()
             .find(|finding| claim.findings.contains(&finding.id));
-        text += &first.map(story).unwrap_or_default();
+        let told = first.map(|finding| story(finding, picture(finding)));
+        text += &told.unwrap_or_default();
     }
     text += &footer(verdict, directory);
     plain(&text, charset)
@@ -121,7 +127,7 @@ fn checked(verdict: &RunVerdict, claim: Claim) -> String {
 
 /// A finding in at most fifteen lines.
 #[must_use]
-pub fn story(finding: &Finding) -> String {
+pub fn story(finding: &Finding, picture: Option<String>) -> String {
     let key = finding
         .key
         .as_deref()
@@ -134,10 +140,81 @@ pub fn story(finding: &Finding) -> String {
         finding.claim.as_str(),
         finding.ops.len()
     );
+    for line in picture.iter().flat_map(|picture| picture.lines()) {
+        text += &format!("  {line}\n");
+    }
     for (number, step) in finding.argument.iter().take(12).enumerate() {
         text += &format!("  {}  {step}\n", number + 1);
     }
     text + "\n"
+}
+
+/// The verdict on a history that somebody recorded: headline, why, findings, how to repeat.
+#[must_use]
+pub fn history(
+    verdict: &RunVerdict,
+    name: &str,
+    read_as: Option<&str>,
+    picture: impl Fn(&Finding) -> Option<String>,
+    charset: Charset,
+) -> String {
+    let says = match verdict.status {
+        Status::Held => "is linearizable",
+        Status::Violated => "is not linearizable",
+        Status::Undecided => "may be linearizable or not",
+        Status::NotValid | Status::NothingToCheck => "was not judged",
+    };
+    let number = |figure| verdict.figure("linearizable", figure).unwrap_or(0);
+    let objects = match number("keys") {
+        1 => "1 object".to_owned(),
+        several => format!("{} objects", thousands(several)),
+    };
+    let mut text = format!(
+        "{}  {name} {says}   {} operations on {objects}   exit {}\n",
+        verdict.status.words(),
+        thousands(number("ops_checked")),
+        verdict.exit_code
+    );
+    let claims = verdict.claims.iter().filter_map(|claim| claim.why.as_ref());
+    for why in verdict.why.iter().chain(claims) {
+        text += &format!("  why      {why}\n");
+    }
+    if let Some(read_as) = read_as {
+        let by = decided_by(verdict).map_or(String::new(), |by| format!("; decided {by}"));
+        text += &format!("  read     as {read_as}{by}\n");
+    }
+    if verdict.findings.len() > 1 {
+        let all = number("contradictions");
+        text += &format!("  found    {} contradictions; this is the first\n", thousands(all));
+    }
+    if let Some(finding) = verdict.findings.first() {
+        text += &format!("\n{}", story(finding, picture(finding)));
+    }
+    for command in &verdict.reproduce {
+        text += &format!("  again    {command}\n");
+    }
+    plain(&text, charset)
+}
+
+/// Which algorithms decided how many objects: "by blocks", or "blocks 3, frontier 1".
+#[must_use]
+pub fn decided_by(verdict: &RunVerdict) -> Option<String> {
+    let figures = verdict.figures.get("linearizable")?.as_object()?;
+    let by: Vec<(String, u64)> = figures
+        .iter()
+        .filter_map(|(name, count)| {
+            let name = name.strip_prefix("keys_by_")?.replace('_', "-");
+            Some((name, count.as_u64().filter(|count| *count > 0)?))
+        })
+        .collect();
+    match by.as_slice() {
+        [] => None,
+        [(name, _)] => Some(format!("by {name}")),
+        several => {
+            let parts = several.iter().map(|(name, count)| format!("{name} {count}"));
+            Some(format!("by {}", parts.collect::<Vec<_>>().join(", ")))
+        }
+    }
 }
 
 fn footer(verdict: &RunVerdict, directory: &str) -> String {
@@ -366,7 +443,7 @@ mod tests {
 
     #[test]
     fn a_run_is_told_in_full() {
-        insta::assert_snapshot!(run(&verdict(), "runs/x", Charset::Unicode));
+        insta::assert_snapshot!(run(&verdict(), "runs/x", |_| None, Charset::Unicode));
     }
 
     #[test]

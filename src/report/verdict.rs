@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use checkers::calls::Calls;
 use checkers::history::{History, Kind, Nanos, Op, Process};
 use checkers::{Anomaly, Report, Verdict};
 use schemars::JsonSchema;
@@ -75,6 +76,18 @@ impl Status {
             Self::Undecided => 2,
             Self::NotValid => 3,
             Self::NothingToCheck => 4,
+        }
+    }
+
+    /// The word alone, in lower case.
+    #[must_use]
+    pub fn plain_word(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Violated => "violated",
+            Self::Undecided => "undecided",
+            Self::NotValid => "not valid",
+            Self::NothingToCheck => "with nothing to check",
         }
     }
 
@@ -192,7 +205,24 @@ impl RunVerdict {
     /// Never: figures have a form in JSON.
     #[must_use]
     pub fn new(plan: &Plan, history: &History, reports: &[Report], recovery: Recovery) -> Self {
-        let mut verdict = Self::unjudged(plan, history.ops(), Status::Held, None, recovery);
+        let verdict = Self::unjudged(plan, history.ops(), Status::Held, None, recovery);
+        verdict.judged(plan, reports)
+    }
+
+    /// The verdict on calls without faults, from the reports of the checkers.
+    ///
+    /// # Panics
+    ///
+    /// Never: figures have a form in JSON.
+    #[must_use]
+    pub fn of_calls(plan: &Plan, calls: &Calls, reports: &[Report]) -> Self {
+        let mut verdict = Self::unjudged(plan, &[], Status::Held, None, Recovery::default());
+        verdict.coverage = coverage_of(calls);
+        verdict.judged(plan, reports)
+    }
+
+    fn judged(self, plan: &Plan, reports: &[Report]) -> Self {
+        let mut verdict = self;
         for claim in Claim::ALL {
             let of_claim = |report: &&Report| claim_of(&report.checker) == Some(claim);
             if let Some(report) = reports.iter().find(of_claim) {
@@ -336,6 +366,27 @@ fn coverage(ops: &[Op]) -> BTreeMap<String, Outcomes> {
         }
     }
     coverage
+}
+
+fn coverage_of(calls: &Calls) -> BTreeMap<String, Outcomes> {
+    let mut of: Vec<Outcomes> = vec![Outcomes::default(); calls.fs.list().len()];
+    for (at, kind) in calls.outcome.iter().enumerate() {
+        let outcomes = &mut of[usize::from(calls.f[at])];
+        match kind {
+            Kind::Ok => outcomes.ok += 1,
+            Kind::Fail => outcomes.fail += 1,
+            Kind::Info | Kind::Invoke => outcomes.info += 1,
+        }
+    }
+    for (f, error) in calls.errors() {
+        let kind = error.split(':').next().unwrap_or_default().to_owned();
+        *of[usize::from(f)].errors.entry(kind).or_default() += 1;
+    }
+    let named = calls.fs.list().iter().zip(of);
+    named
+        .map(|(name, outcomes)| (name.to_string(), outcomes))
+        .filter(|(_, outcomes)| *outcomes != Outcomes::default())
+        .collect()
 }
 
 /// The nemesis's entries come in pairs: ordered, done.

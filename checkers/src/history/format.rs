@@ -87,6 +87,19 @@ impl Format {
         }
     }
 
+    /// What it is, in words.
+    #[must_use]
+    pub fn described(self) -> &'static str {
+        match self {
+            Self::JsonLines => "JSON Lines of schism",
+            Self::JepsenEdn => "EDN of Jepsen",
+            Self::JepsenJson => "JSON of Jepsen",
+            Self::JepsenLog => "a text log of Jepsen",
+            Self::Porcupine => "key-value lines of Porcupine",
+            Self::Binary => "the binary form of schism",
+        }
+    }
+
     /// The format of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

@@ -11,6 +11,8 @@ pub struct History {
     ops: Vec<Op>,
     /// For each position: the position of the other end of the operation, if it has one.
     partner: Vec<Option<u32>>,
+    /// Whether the recording bore no times, so that the entries' order stands for time.
+    untimed: bool,
 }
 
 /// A broken law: what is wrong and with which entry.
@@ -37,6 +39,8 @@ pub struct Call<'h> {
     pub invoke: &'h Op,
     /// The end; none if the history stops before it.
     pub complete: Option<&'h Op>,
+    /// Whether the times are no times but the order of the entries.
+    pub untimed: bool,
 }
 
 impl<'h> Call<'h> {
@@ -90,7 +94,11 @@ impl History {
     /// As [`new`](Self::new); the error gives the entries back.
     pub(super) fn checked(ops: Vec<Op>) -> Result<Self, Broken> {
         match Self::partners(&ops) {
-            Ok(partner) => Ok(Self { ops, partner }),
+            Ok(partner) => Ok(Self {
+                ops,
+                partner,
+                untimed: false,
+            }),
             Err((position, reason)) => Err(Broken {
                 ops,
                 position,
@@ -158,6 +166,17 @@ impl History {
         Ok(partner)
     }
 
+    /// Whether the recording bore no times: then their order stands for time.
+    #[must_use]
+    pub fn is_untimed(&self) -> bool {
+        self.untimed
+    }
+
+    pub(crate) fn without_times(mut self) -> Self {
+        self.untimed = true;
+        self
+    }
+
     /// All entries, in order.
     #[must_use]
     pub fn ops(&self) -> &[Op] {
@@ -171,6 +190,7 @@ impl History {
             (client && op.kind == Kind::Invoke).then(|| Call {
                 invoke: op,
                 complete: self.partner[position].map(|p| &self.ops[p as usize]),
+                untimed: self.untimed,
             })
         })
     }

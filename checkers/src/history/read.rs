@@ -38,6 +38,12 @@ pub struct Warning {
 }
 
 impl Warning {
+    /// Whether it says that the entries bear no times, which is no fault of theirs.
+    #[must_use]
+    pub fn is_untimed(&self) -> bool {
+        self.text == UNTIMED
+    }
+
     pub(super) fn new(line: impl Into<Option<usize>>, text: impl Into<String>) -> Self {
         Self {
             line: line.into(),
@@ -86,7 +92,11 @@ impl Read {
             );
             warnings.push(Warning::new(self.lines.last().map(|line| line + 1), text));
         }
-        let (history, mended) = super::mend::mend(self.ops, &self.lines)?;
+        let untimed = warnings.iter().any(Warning::is_untimed);
+        let (mut history, mended) = super::mend::mend(self.ops, &self.lines)?;
+        if untimed {
+            history = history.without_times();
+        }
         warnings.extend(mended);
         Ok((history, warnings))
     }

@@ -63,10 +63,7 @@ impl Contradiction {
         let ops: Vec<_> = self.calls.iter().map(|&call| calls.ops(call)).collect();
         let ops: Vec<_> = ops
             .iter()
-            .map(|(invoke, complete)| crate::history::Call {
-                invoke,
-                complete: complete.as_ref(),
-            })
+            .map(|ops| calls.call(ops))
             .collect();
         let ops: Vec<_> = ops.iter().collect();
         explain::anomaly(self.name, key, &ops, self.conclusion.clone())
@@ -282,14 +279,11 @@ pub(super) mod oracle {
         let mut state = initial.clone();
         let mut latest = 0;
         for &call in order {
-            let (invoke, complete) = calls.ops(call);
+            let ops = calls.ops(call);
             let told = || format!("{order:?} is no order: {made:#?}");
             assert!(calls.ends[call as usize] >= latest, "too late: {}", told());
             latest = latest.max(calls.begins[call as usize]);
-            let seen = crate::history::Call {
-                invoke: &invoke,
-                complete: complete.as_ref(),
-            };
+            let seen = calls.call(&ops);
             let decoded = M::decode(&seen).expect("it can be read");
             if let Some(decoded) = decoded {
                 state = state.step(&decoded).unwrap_or_else(|| panic!("illegal: {}", told()));
@@ -300,11 +294,8 @@ pub(super) mod oracle {
         sorted.dedup();
         assert_eq!(sorted.len(), order.len(), "twice: {order:?}: {made:#?}");
         for call in 0..u32::try_from(calls.len()).expect("few") {
-            let (invoke, complete) = calls.ops(call);
-            let seen = crate::history::Call {
-                invoke: &invoke,
-                complete: complete.as_ref(),
-            };
+            let ops = calls.ops(call);
+            let seen = calls.call(&ops);
             let matters = M::decode(&seen).expect("it can be read").is_some();
             let required = calls.ends[call as usize] != crate::calls::NEVER;
             assert!(

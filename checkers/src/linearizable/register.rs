@@ -131,6 +131,11 @@ impl<'h> Judge<'_, 'h> {
         &self.object.calls[position].call
     }
 
+    /// Whether the history bears no times.
+    fn untimed(&self) -> bool {
+        self.object.calls.first().is_some_and(|first| first.call.untimed)
+    }
+
     fn live_ids(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.live.len()).filter(|&id| self.live[id])
     }
@@ -308,14 +313,15 @@ impl<'h> Judge<'_, 'h> {
             } else {
                 "not-linearizable"
             };
+            let untimed = self.untimed();
             let mut calls = vec![before.call, earliest.call];
             calls.extend(self.makers(&[value]));
             self.report(name, &calls, || {
                 format!(
                     "{value} was in effect by {}, yet what must come before it began only \
                      at {}.",
-                    explain::at(earliest.at),
-                    explain::at(before.at)
+                    explain::at(earliest.at, untimed),
+                    explain::at(before.at, untimed)
                 )
             });
         }
@@ -431,8 +437,9 @@ impl<'h> Judge<'_, 'h> {
         calls.extend(self.makers(&[old_f, new_s, new_f, old_s]));
         let what = [old_f, new_s, new_f, old_s].map(ToString::to_string);
         let times = [old_end.at, new_start.at, new_end.at, old.s.at];
+        let untimed = self.untimed();
         self.report(name, &calls, || {
-            let [f_a, s_b, f_b, s_a] = times.map(explain::at);
+            let [f_a, s_b, f_b, s_a] = times.map(|at| explain::at(at, untimed));
             let [old_f, new_s, new_f, old_s] = what;
             let first = if times[0] == BEFORE {
                 format!("{old_f} was there from the beginning, and")

@@ -44,6 +44,10 @@ impl Model for Counter {
         })
     }
 
+    fn shown(&self) -> String {
+        self.0.to_string()
+    }
+
     fn step(&self, call: &CounterCall) -> Option<Self> {
         match call {
             CounterCall::Add(by) => self.0.checked_add(*by).map(Self),

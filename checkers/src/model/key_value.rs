@@ -43,6 +43,10 @@ impl Model for KeyValue {
         })
     }
 
+    fn shown(&self) -> String {
+        self.0.to_string()
+    }
+
     fn step(&self, call: &KeyCall) -> Option<Self> {
         match call {
             KeyCall::Get(seen) => (*seen == self.0).then(|| self.clone()),

@@ -36,6 +36,10 @@ impl Model for Mutex {
         decode(call)
     }
 
+    fn shown(&self) -> String {
+        self.0.map_or("free".to_owned(), |who| format!("held by {who}"))
+    }
+
     fn step(&self, call: &LockCall) -> Option<Self> {
         match call {
             LockCall::Acquire(who) => self.0.is_none().then_some(Self(Some(*who))),
@@ -58,6 +62,13 @@ impl Model for ReentrantMutex {
 
     fn decode(call: &Call<'_>) -> Result<Option<LockCall>, String> {
         decode(call)
+    }
+
+    fn shown(&self) -> String {
+        match self.0 {
+            None => "free".to_owned(),
+            Some((who, depth)) => format!("held {depth} times by {who}"),
+        }
     }
 
     fn step(&self, call: &LockCall) -> Option<Self> {
@@ -102,6 +113,10 @@ impl Model for Semaphore {
 
     fn decode(call: &Call<'_>) -> Result<Option<bool>, String> {
         Ok(decode(call)?.map(|call| matches!(call, LockCall::Acquire(_))))
+    }
+
+    fn shown(&self) -> String {
+        format!("{} of {} free", self.free, self.permits)
     }
 
     fn step(&self, takes: &bool) -> Option<Self> {

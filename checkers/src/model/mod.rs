@@ -96,6 +96,11 @@ pub trait Model: Clone + Eq + Hash + Debug + Send + Sync {
     /// The state after the call; none if it could not have happened here.
     fn step(&self, call: &Self::Call) -> Option<Self>;
 
+    /// The state in words, for people.
+    fn shown(&self) -> String {
+        format!("{self:?}")
+    }
+
     /// Whether the call never changes any state in which it is possible. Saying no is always
     /// right; saying yes lets the search take it as soon as it is possible.
     fn observes(_call: &Self::Call) -> bool {
@@ -140,4 +145,15 @@ impl Object {
             part: Some(part),
         }
     }
+}
+
+/// Elements in words: `[1 2 3]`, or how many there are.
+fn listed<'e>(elements: impl IntoIterator<Item = &'e Value, IntoIter: Clone>) -> String {
+    let elements = elements.into_iter();
+    let count = elements.clone().count();
+    if count > 8 {
+        return format!("one with {count} elements");
+    }
+    let words: Vec<String> = elements.map(ToString::to_string).collect();
+    format!("[{}]", words.join(" "))
 }

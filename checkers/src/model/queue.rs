@@ -44,6 +44,10 @@ impl Model for FifoQueue {
         decode(call, "enqueue", "dequeue")
     }
 
+    fn shown(&self) -> String {
+        super::listed(&self.0)
+    }
+
     fn step(&self, call: &QueueCall) -> Option<Self> {
         let mut next = self.clone();
         match call {
@@ -76,6 +80,10 @@ impl Model for Stack {
         decode(call, "push", "pop")
     }
 
+    fn shown(&self) -> String {
+        super::listed(&self.0)
+    }
+
     fn step(&self, call: &QueueCall) -> Option<Self> {
         let mut next = self.clone();
         match call {
@@ -106,6 +114,10 @@ impl Model for PriorityQueue {
 
     fn decode(call: &Call<'_>) -> Result<Option<QueueCall>, String> {
         decode(call, "enqueue", "dequeue")
+    }
+
+    fn shown(&self) -> String {
+        super::listed(self.0.keys())
     }
 
     fn step(&self, call: &QueueCall) -> Option<Self> {

@@ -38,6 +38,10 @@ impl Model for Register {
         decode(call, mismatch)
     }
 
+    fn shown(&self) -> String {
+        self.0.to_string()
+    }
+
     fn step(&self, call: &RegisterCall) -> Option<Self> {
         match call {
             RegisterCall::Read(seen) => (*seen == self.0).then(|| self.clone()),
@@ -71,6 +75,10 @@ impl Model for CasRegister {
 
     fn decode(call: &Call<'_>) -> Result<Option<RegisterCall>, String> {
         decode(call, true)
+    }
+
+    fn shown(&self) -> String {
+        self.0.shown()
     }
 
     fn step(&self, call: &RegisterCall) -> Option<Self> {

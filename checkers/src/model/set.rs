@@ -63,6 +63,10 @@ impl Model for Set {
         decode(call)
     }
 
+    fn shown(&self) -> String {
+        super::listed(&self.0)
+    }
+
     fn step(&self, call: &SetCall) -> Option<Self> {
         let mut next = self.clone();
         match call {
@@ -106,6 +110,10 @@ impl Model for GrowOnlySet {
             Some(SetCall::Remove(_)) => Err("a grow-only set has no remove".to_owned()),
             other => Ok(other),
         }
+    }
+
+    fn shown(&self) -> String {
+        self.0.shown()
     }
 
     fn step(&self, call: &SetCall) -> Option<Self> {

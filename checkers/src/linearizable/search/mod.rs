@@ -350,7 +350,7 @@ fn judgement<M: Model>(
                     format!(
                         "the {} calls that began before {} have a legal order",
                         decided.proven_calls,
-                        crate::explain::ms(until)
+                        crate::explain::time(until, calls.is_untimed())
                     )
                 }
                 None => "nothing was searched".to_owned(),
@@ -399,7 +399,7 @@ impl<M: Model> Decoder<M> {
             return place;
         }
         let ops = calls.ops(call);
-        let seen = calls::call(&ops);
+        let seen = calls.call(&ops);
         let decoded = M::decode(&seen);
         self.decoded.push((M::objects(&seen), decoded));
         let place = u32::try_from(self.decoded.len() - 1).expect("there are fewer than calls");

@@ -78,6 +78,7 @@ impl Made {
         let call = Call {
             invoke: &invoke,
             complete: Some(&complete),
+            untimed: false,
         };
         M::decode(&call).expect("it can be read")
     }
@@ -87,6 +88,7 @@ impl Made {
         let call = Call {
             invoke: &invoke,
             complete: Some(&complete),
+            untimed: false,
         };
         let (begins, ends) = interval(&call);
         let call = M::decode(&call).expect("it can be read")?;

@@ -6,8 +6,8 @@
 
 use super::portfolio::{Decided, Job};
 use super::{Component, Engine, Item, Limit, Outcome};
-use crate::calls::{self, Calls};
-use crate::history::{Call, Op};
+use crate::calls::Calls;
+use crate::history::{Call, Op, Value};
 use crate::model::Model;
 use crate::objects::NEVER;
 use crate::{Anomaly, Budget, explain};
@@ -152,7 +152,7 @@ fn told<M: Model>(
 
     let mut ops: Vec<usize> = required
         .iter()
-        .flat_map(|&item| explain::entries(&[&calls::call(&pair(place(item)))]))
+        .flat_map(|&item| explain::entries(&[&calls.call(&pair(place(item)))]))
         .chain(optional.iter().map(|&item| pair(place(item)).0.index))
         .collect();
     ops.sort_unstable();
@@ -165,10 +165,10 @@ fn told<M: Model>(
         ));
     }
     for &item in &required[required.len().saturating_sub(TOLD)..] {
-        because.push(explain::told(&calls::call(&pair(place(item)))));
+        because.push(explain::told(&calls.call(&pair(place(item)))));
     }
     if let Some(&first) = optional.first() {
-        let name = explain::name(&calls::call(&pair(place(first))));
+        let name = explain::name(&calls.call(&pair(place(first))));
         because.push(match optional.len() {
             1 => format!("{name} may or may not have taken effect."),
             more => format!(
@@ -178,11 +178,11 @@ fn told<M: Model>(
         });
     }
     let last: (Op, Option<Op>) = pair(refuting);
-    because.push(conclusion(&job, &calls::call(&last), budget));
+    because.push(conclusion(&job, &calls.call(&last), budget));
     let end = last.1.map_or(0, |op| op.time);
     let anomaly = Anomaly {
         name: "not-linearizable".to_owned(),
-        key: Some(component.key.clone()),
+        key: (component.key != Value::Nil).then(|| component.key.clone()),
         ops,
         because,
     };
@@ -210,7 +210,7 @@ impl<M: Model> Job<'_, M> {
         let mut limit = Limit::new(budget, CONFIGURATIONS_EACH, BYTES);
         self.run_to_states(&mut limit)
             .iter()
-            .map(|state| format!("{state:?}"))
+            .map(Model::shown)
             .collect()
     }
 }

@@ -1,0 +1,342 @@
+//! Judging what was recorded: runs of ours, and histories that anybody recorded.
+//!
+//! A history is read as columns and judged by algorithms that need no operations in memory;
+//! only what breaks a law, or must be judged by other claims than linearizability, is read as
+//! operations.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use checkers::calls::Calls;
+use checkers::history::{Format, History};
+use checkers::model::Known;
+use checkers::{Budget, Checker, Linearizable, Report};
+
+use crate::claim::Claim;
+use crate::plan::Plan;
+use crate::report::table::{Charset, plain, render_within, thousands};
+use crate::report::terminal;
+use crate::report::timeline::{self, Bar};
+use crate::report::verdict::{Finding, Recovery, RunVerdict, Status};
+use crate::run;
+use crate::store::{self, Recording};
+
+/// What to judge, how, and what it may cost.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    /// Only these claims; if there are none, all that the history can speak of.
+    pub claims: Vec<Claim>,
+    /// The model of all objects; none if the operations tell.
+    pub model: Option<Known>,
+    /// When a search gives up.
+    pub time: Option<Duration>,
+    /// How much memory a search may use, in bytes.
+    pub memory: Option<usize>,
+}
+
+/// A recording and what became of it.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its name.
+    pub name: String,
+    /// What was recognised; none for a run of ours or an empty file.
+    pub format: Option<Format>,
+    /// The verdict.
+    pub verdict: RunVerdict,
+    /// Findings as pictures, by their ids.
+    pub pictures: BTreeMap<String, Vec<Bar>>,
+    /// How long reading and judging took.
+    pub took: Duration,
+}
+
+/// Why a recording cannot be judged at all: exit code and sentence.
+#[derive(Debug)]
+pub struct Refusal {
+    /// What a table calls it.
+    pub status: Status,
+    /// The exit code: not valid, or a wrong argument.
+    pub code: u8,
+    /// What, where, how to mend it.
+    pub sentence: String,
+}
+
+fn not_valid(sentence: String) -> Refusal {
+    Refusal {
+        status: Status::NotValid,
+        code: Status::NotValid.exit_code(),
+        sentence,
+    }
+}
+
+impl Question {
+    /// Judges the recording of that name: a run's directory, a history file, or `-`.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`] if it cannot be read.
+    pub fn put_to(&self, what: &Path) -> Result<Answer, Refusal> {
+        let begun = Instant::now();
+        let mut answer = if what.is_dir() {
+            self.judge_run(what)?
+        } else {
+            self.judge_file(what)?
+        };
+        answer.took = begun.elapsed();
+        Ok(answer)
+    }
+
+    fn judge_run(&self, what: &Path) -> Result<Answer, Refusal> {
+        let plan = what.join(store::PLAN);
+        if !plan.exists() {
+            return Err(Refusal {
+                code: crate::cli::USAGE,
+                ..not_valid(not_a_run(what))
+            });
+        }
+        let plan = Plan::load(&plan).map_err(|error| not_valid(error.to_string()))?;
+        let recording = Recording::File(what.join(store::HISTORY));
+        self.judge_ops(&plan, what, &recording, None)
+    }
+
+    fn judge_file(&self, what: &Path) -> Result<Answer, Refusal> {
+        let plan = Plan::parse("name = \"history\"\n", what).expect("this plan is right");
+        let recording = Recording::named(what).map_err(failed)?;
+        let (calls, format) = recording.calls().map_err(failed)?;
+        let others = self.claims.iter().any(|claim| *claim != Claim::Linearizable);
+        // What schism recorded has phases, and can speak of all claims.
+        let ours = self.claims.is_empty() && self.model.is_none() && calls.function("phase").is_some();
+        if others || ours || calls.irregular().is_some() {
+            drop(calls);
+            return self.judge_ops(&plan, what, &recording, format);
+        }
+        let report = self.judge_calls(&calls);
+        let mut verdict = RunVerdict::of_calls(&plan, &calls, &[report]);
+        if calls.is_empty() {
+            verdict.status = Status::NothingToCheck;
+            verdict.exit_code = verdict.status.exit_code();
+            verdict.why = Some("the history is empty".to_owned());
+        }
+        let pictures = verdict.findings.iter().map(|finding| {
+            let bars = bars_of(&calls, finding);
+            (finding.id.clone(), bars)
+        });
+        Ok(Answer {
+            name: what.display().to_string(),
+            format,
+            pictures: pictures.collect(),
+            verdict,
+            took: Duration::ZERO,
+        })
+    }
+
+    fn linearizable(&self) -> Linearizable {
+        self.model.map_or(Linearizable::default(), Linearizable::of)
+    }
+
+    fn judge_calls(&self, calls: &Calls) -> Report {
+        self.within_budget(|budget| self.linearizable().judge(calls, budget))
+    }
+
+    /// Judges a history that must be read as operations.
+    fn judge_ops(
+        &self,
+        plan: &Plan,
+        what: &Path,
+        recording: &Recording,
+        format: Option<Format>,
+    ) -> Result<Answer, Refusal> {
+        let read = recording.history().map_err(failed)?;
+        let (history, warnings) = read
+            .history()
+            .map_err(|error| not_valid(format!("{}: {error}", what.display())))?;
+        let mut verdict = if history.ops().is_empty() {
+            let why = Some("the history is empty".to_owned());
+            RunVerdict::unjudged(plan, &[], Status::NothingToCheck, why, Recovery::default())
+        } else {
+            let claims: &[Claim] = if !self.claims.is_empty() {
+                &self.claims
+            } else if self.model.is_none() && history.nemesis().any(|op| op.f == "phase") {
+                &Claim::ALL
+            } else {
+                &[Claim::Linearizable]
+            };
+            if *claims == [Claim::Linearizable] {
+                let report = self.within_budget(|budget| self.linearizable().check(&history, budget));
+                RunVerdict::new(plan, &history, &[report], Recovery::default())
+            } else {
+                self.within_budget(|budget| {
+                    run::judge_claims(plan, &history, Recovery::default(), claims, budget)
+                })
+            }
+        };
+        let faulty = warnings.iter().filter(|warning| !warning.is_untimed());
+        let told: Vec<String> = faulty.map(ToString::to_string).collect();
+        if !told.is_empty() {
+            let told = told.join("; ");
+            let why = verdict.why.take();
+            verdict.why = Some(why.map_or(told.clone(), |why| format!("{why}; {told}")));
+        }
+        let pictures = verdict.findings.iter().map(|finding| {
+            let bars = timeline::evidence(&history, finding);
+            (finding.id.clone(), bars)
+        });
+        Ok(Answer {
+            name: what.display().to_string(),
+            format,
+            pictures: pictures.collect(),
+            verdict,
+            took: Duration::ZERO,
+        })
+    }
+
+    /// Calls `judge` with a budget that ends when the time is over.
+    fn within_budget<T>(&self, judge: impl FnOnce(&Budget) -> T) -> T {
+        let mut budget = Budget::unlimited();
+        if let Some(memory) = self.memory {
+            budget = budget.with_max_bytes(memory);
+        }
+        let Some(time) = self.time else {
+            return judge(&budget);
+        };
+        let (done, over) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let alarm = budget.clone();
+            scope.spawn(move || {
+                if over.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
+                    alarm.stop();
+                }
+            });
+            let judged = judge(&budget);
+            drop(done);
+            judged
+        })
+    }
+}
+
+fn failed(error: store::StoreError) -> Refusal {
+    not_valid(format!("failed to {error}"))
+}
+
+fn not_a_run(what: &Path) -> String {
+    let campaign = what.join(store::VERDICT).exists();
+    let hint = if campaign {
+        "it is a campaign; name one of the runs in it"
+    } else {
+        "name a run's directory or a history file"
+    };
+    format!("{} holds no {}: {hint}", what.display(), store::PLAN)
+}
+
+fn bars_of(calls: &Calls, finding: &Finding) -> Vec<Bar> {
+    let evidence = calls.by_indices(&finding.ops);
+    let ops = evidence.into_iter().map(|call| calls.ops(call));
+    ops.map(|ops| Bar::of(&calls.call(&ops))).collect()
+}
+
+/// One recording's verdict in words.
+#[must_use]
+pub fn tell(answer: &Answer, width: usize, charset: Charset) -> String {
+    // Fifteen lines a story: a head, the words, and what is left for the picture.
+    let picture = |finding: &Finding| {
+        let room = 14_usize.saturating_sub(finding.argument.len().min(12));
+        let bars = answer.pictures.get(&finding.id)?;
+        timeline::draw(bars, room.min(8), width.min(120), charset)
+    };
+    let text = if answer.verdict.claims.iter().any(|c| c.claim != Claim::Linearizable) {
+        terminal::run(&answer.verdict, &answer.name, picture, charset)
+    } else {
+        let read_as = answer.format.map(Format::described);
+        terminal::history(&answer.verdict, &answer.name, read_as, picture, charset)
+    };
+    plain(text.trim_end(), charset)
+}
+
+/// Several recordings' verdicts: one line each, and a summary.
+#[must_use]
+pub fn tell_all(
+    answers: &[(PathBuf, Result<Answer, Refusal>)],
+    width: usize,
+    charset: Charset,
+) -> String {
+    let mut rows = Vec::new();
+    let mut counts: BTreeMap<u8, (Status, usize)> = BTreeMap::new();
+    for (what, answer) in answers {
+        let (status, row) = match answer {
+            Ok(answer) => (answer.verdict.status, line(answer)),
+            Err(refusal) => (
+                refusal.status,
+                vec![String::new(), String::new(), refusal.sentence.clone()],
+            ),
+        };
+        counts.entry(rank(status)).or_insert((status, 0)).1 += 1;
+        let mut whole = vec![status.words().to_owned(), what.display().to_string()];
+        whole.extend(row);
+        rows.push(whole);
+    }
+    let head = ["verdict", "history", "operations", "decided by", "first evidence, or why not"];
+    let summary: Vec<String> = (counts.values())
+        .map(|(status, count)| format!("{count} {}", status.plain_word()))
+        .collect();
+    let total = answers.len();
+    format!(
+        "{}\n\n{total} histories: {}",
+        render_within(&head, &rows, width, charset),
+        summary.join(", ")
+    )
+}
+
+fn line(answer: &Answer) -> Vec<String> {
+    let verdict = &answer.verdict;
+    let ops = verdict.figure("linearizable", "ops_checked").unwrap_or(0);
+    let evidence = match (verdict.findings.first(), &verdict.why) {
+        (Some(finding), _) => {
+            let key = finding.key.as_deref();
+            let key = key.map_or(String::new(), |key| format!(" of {key}"));
+            format!("{}{key}", finding.anomaly)
+        }
+        (None, Some(why)) => why.clone(),
+        (None, None) => {
+            let why = verdict.claims.iter().find_map(|claim| claim.why.clone());
+            why.unwrap_or_default()
+        }
+    };
+    let by = terminal::decided_by(verdict).unwrap_or_default();
+    vec![thousands(ops), by, evidence]
+}
+
+/// The exit code of several answers: a violation stands whatever else there is.
+#[must_use]
+pub fn exit_code(answers: &[(PathBuf, Result<Answer, Refusal>)]) -> u8 {
+    let worst = answers.iter().map(|(_, answer)| match answer {
+        Ok(answer) => answer.verdict.status,
+        Err(refusal) => refusal.status,
+    });
+    let worst = worst.min_by_key(|status| rank(*status));
+    worst.map_or(Status::NothingToCheck.exit_code(), Status::exit_code)
+}
+
+fn rank(status: Status) -> u8 {
+    match status {
+        Status::Violated => 0,
+        Status::NotValid => 1,
+        Status::Undecided => 2,
+        Status::NothingToCheck => 3,
+        Status::Held => 4,
+    }
+}
+
+/// A history that keeps the laws, and what was mended.
+///
+/// # Errors
+///
+/// A [`Refusal`] if it cannot be read.
+pub fn read_lawful(
+    what: &Path,
+) -> Result<(History, Vec<checkers::history::Warning>), Refusal> {
+    let recording = Recording::named(what).map_err(failed)?;
+    let read = recording.history().map_err(failed)?;
+    read.history()
+        .map_err(|error| not_valid(format!("{}: {error}", what.display())))
+}
