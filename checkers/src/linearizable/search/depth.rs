@@ -12,18 +12,21 @@
 //! **Source**: J. Wing and C. Gong, "Testing and verifying concurrent objects", 1993, and the
 //! cache of G. Lowe, "Testing for linearizability", 2017.
 
-use super::problem::{Event, Shape};
+use super::problem::{Event, NONE, STATE_BITS, Shape, Task};
 use super::space::{NO, Steps};
 use super::window::{Config, Move, Window, flip, has, state};
 use super::{Limit, Outcome};
 
 /// Searches depth first.
 ///
+/// If there is a legal order, it is put into `order`: positions of items.
+///
 /// **Cost**: configurations times pending classes.
 pub(super) fn search<const N: usize>(
     shape: &Shape,
     steps: &mut Steps<'_>,
     limit: &mut Limit<'_>,
+    order: Option<&mut Vec<u32>>,
 ) -> Outcome {
     let mut farthest = 0;
     for seed in [0x243F_6A88_85A3_08D3, 0x1319_8A2E_0370_7344] {
@@ -32,11 +35,17 @@ pub(super) fn search<const N: usize>(
             seen: Fingerprints::new(seed),
             moves: Vec::new(),
             frames: Vec::new(),
+            path: Vec::new(),
             position: 0,
             farthest: 0,
         };
         match search.run(steps, limit) {
-            Some(true) => return Outcome::Linearizable,
+            Some(true) => {
+                if let Some(order) = order {
+                    *order = replay(shape, steps, &search.path);
+                }
+                return Outcome::Linearizable;
+            }
             Some(false) => farthest = search.farthest,
             None => {
                 return Outcome::Spent {
@@ -63,6 +72,8 @@ struct Search<'p, const N: usize> {
     /// The moves left of all frames, one after the other, the best of each last.
     moves: Vec<Config<N>>,
     frames: Vec<Frame>,
+    /// For each frame the move that was taken last.
+    path: Vec<Config<N>>,
     position: u32,
     farthest: u32,
 }
@@ -99,6 +110,8 @@ impl<const N: usize> Search<'_, N> {
                     let position = frame.position;
                     self.go_back_to(position);
                     config = self.moves.pop().expect("there is a move left");
+                    self.path.truncate(self.frames.len() - 1);
+                    self.path.push(config);
                     break;
                 }
                 self.frames.pop();
@@ -168,6 +181,66 @@ impl<const N: usize> Search<'_, N> {
         scratch.sort_unstable();
         self.moves.extend(scratch.iter().map(|&(.., to)| to));
     }
+}
+
+/// The order of the calls along a path of moves that reached the end.
+fn replay<const N: usize>(shape: &Shape, steps: &mut Steps<'_>, path: &[Config<N>]) -> Vec<u32> {
+    let mut window = Window::<N>::new(shape);
+    let mut order = Vec::new();
+    let mut path = path.iter();
+    let mut config = [0; N];
+    // Of each slot its pending call, of each class its optional calls that have begun.
+    let mut holders = vec![NONE; N * 64];
+    let mut optional: Vec<Vec<u32>> = vec![Vec::new(); shape.classes()];
+    let mut used = vec![0_usize; shape.classes()];
+    for &event in &shape.events {
+        if let Event::End(task) = event {
+            let bit = shape.tasks[task as usize].bit;
+            loop {
+                let mask = window.eager(state(&config), steps);
+                for holder in (0..narrow(holders.len())).filter(|&bit| has(&mask, bit)) {
+                    if !has(&config, holder) {
+                        flip(&mut config, holder);
+                        order.push(holders[holder as usize]);
+                    }
+                }
+                if has(&config, bit) {
+                    break;
+                }
+                let next = path.next().expect("the path leads to the end");
+                let slot = (STATE_BITS..narrow(holders.len()))
+                    .find(|&bit| holders[bit as usize] != NONE && has(next, bit) && !has(&config, bit));
+                match slot {
+                    Some(slot) => order.push(holders[slot as usize]),
+                    None => {
+                        let more = |class: &usize| {
+                            shape.fields[*class].is_some_and(|f| f.get(next) > f.get(&config))
+                        };
+                        let class = (0..used.len()).find(more).expect("something was taken");
+                        order.push(optional[class][used[class]]);
+                        used[class] += 1;
+                    }
+                }
+                config = *next;
+            }
+            flip(&mut config, bit);
+            holders[bit as usize] = NONE;
+        } else if let Event::Begin(task) = event {
+            match shape.tasks[task as usize] {
+                Task { bit: NONE, class, .. } => optional[class as usize].push(task),
+                Task { bit, .. } => holders[bit as usize] = task,
+            }
+        }
+        window.advance(event);
+    }
+    order
+        .into_iter()
+        .map(|task| shape.items[task as usize])
+        .collect()
+}
+
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).expect("a configuration is not that wide")
 }
 
 /// An open-addressing set of 128-bit fingerprints.

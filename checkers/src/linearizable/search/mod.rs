@@ -105,12 +105,13 @@ impl<'b> Limit<'b> {
 }
 
 /// Runs an engine with configurations of the width that the problem needs; none if there is
-/// no such width.
+/// no such width. The depth-first engine puts the legal order that it finds into `order`.
 fn run(
     engine: Engine,
     shape: &Shape,
     steps: &mut Steps<'_>,
     limit: &mut Limit<'_>,
+    order: Option<&mut Vec<u32>>,
 ) -> Option<Outcome> {
     macro_rules! at_width {
         ($($words:literal),*) => {
@@ -119,7 +120,7 @@ fn run(
                     Some(frontier::search::<$words>(shape, steps, limit))
                 }
                 (Engine::DepthFirst, 0..=$words) => {
-                    Some(depth::search::<$words>(shape, steps, limit))
+                    Some(depth::search::<$words>(shape, steps, limit, order))
                 })*
                 _ => None,
             }

@@ -260,6 +260,10 @@ fn compare<M: Model>(name: &str, seeds: u64, menu: &[Ask], initial: &M) -> (u64,
             }
             _ => panic!("{broad:?} and {deep:?}: {}", told()),
         }
+        if truth {
+            let order = Job::new(initial, &items).order(&Budget::unlimited());
+            follow(&order.expect("there is one"), &items, initial, &told);
+        }
         let expected = if truth {
             Verdict::Held
         } else {
@@ -289,6 +293,29 @@ fn compare<M: Model>(name: &str, seeds: u64, menu: &[Ask], initial: &M) -> (u64,
         "lopsided: {name}, {valid}, {invalid}"
     );
     (valid, invalid)
+}
+
+/// An order must be legal, keep real time and leave out nothing that happened.
+fn follow<M: Model>(
+    order: &[u32],
+    items: &[Item<M::Call>],
+    initial: &M,
+    told: &impl Fn() -> String,
+) {
+    let mut state = initial.clone();
+    let mut latest = 0;
+    for &item in order {
+        let item = &items[item as usize];
+        assert!(item.ends >= latest, "{order:?}: {}", told());
+        latest = latest.max(item.begins);
+        let next = state.step(&item.call);
+        state = next.unwrap_or_else(|| panic!("{order:?}: {}", told()));
+    }
+    for position in 0..u32::try_from(items.len()).expect("few") {
+        let times = order.iter().filter(|item| **item == position).count();
+        let required = items[position as usize].is_required();
+        assert!(times == 1 || times == 0 && !required, "{order:?}: {}", told());
+    }
 }
 
 fn evidence<M: Model>(history: &History, ops: &[usize]) -> Vec<Item<M::Call>> {

@@ -23,6 +23,9 @@ const CONFIGURATIONS_AFTER_REFUTED: u64 = 1 << 22;
 /// Beyond this many configurations the two engines run side by side if cores are idle.
 const WORTH_A_THREAD: u64 = 1 << 16;
 
+/// How far an order is looked for.
+const CONFIGURATIONS_FOR_ORDER: u64 = 1 << 26;
+
 /// One component to be judged.
 pub(in crate::linearizable) struct Job<'a, M: Model> {
     initial: &'a M,
@@ -41,7 +44,26 @@ impl<'a, M: Model> Job<'a, M> {
         let shape = &self.problem.shape;
         let mut states = States::new(self.initial.clone(), &self.problem.classes, &shape.observes);
         let mut steps = Steps::new(&mut states, shape.classes());
-        run(engine, shape, &mut steps, limit)
+        run(engine, shape, &mut steps, limit, None)
+    }
+
+    /// A legal order, as positions of items, if the depth-first engine finds one.
+    pub(super) fn order(&self, budget: &Budget) -> Option<Vec<u32>> {
+        let shape = &self.problem.shape;
+        let classes = &self.problem.classes;
+        let mut states = States::new(self.initial.clone(), classes, &shape.observes);
+        let mut steps = Steps::new(&mut states, shape.classes());
+        let mut order = Vec::new();
+        let bytes = budget.max_bytes().min(DEFAULT_BYTES);
+        let mut limit = Limit::new(budget, CONFIGURATIONS_FOR_ORDER, bytes);
+        let found = run(
+            Engine::DepthFirst,
+            shape,
+            &mut steps,
+            &mut limit,
+            Some(&mut order),
+        );
+        (found == Some(Outcome::Linearizable)).then_some(order)
     }
 
     /// The states possible at the return that refutes it, if the breadth-first engine does.
@@ -50,7 +72,7 @@ impl<'a, M: Model> Job<'a, M> {
         let classes = &self.problem.classes;
         let mut states = States::new(self.initial.clone(), classes, &shape.observes);
         let mut steps = Steps::new(&mut states, shape.classes());
-        match run(Engine::Frontier, shape, &mut steps, limit) {
+        match run(Engine::Frontier, shape, &mut steps, limit, None) {
             Some(Outcome::Refuted { states: ids, .. }) => {
                 ids.iter().map(|&id| states.get(id).clone()).collect()
             }

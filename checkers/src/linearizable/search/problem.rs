@@ -15,7 +15,7 @@ use crate::objects::{Moment, NEVER};
 pub(super) const NONE: u32 = u32::MAX;
 
 /// The bits of a configuration that hold its state.
-const STATE_BITS: usize = 32;
+pub(super) const STATE_BITS: u32 = 32;
 
 /// A decoded call with its interval; one that never returned is optional.
 #[derive(Clone, Debug)]
@@ -181,7 +181,7 @@ impl Shape {
             let bit = if items[item as usize].is_required() {
                 free.pop().unwrap_or_else(|| {
                     slots += 1;
-                    narrow(STATE_BITS) + slots - 1
+                    STATE_BITS + slots - 1
                 })
             } else {
                 optional[class as usize] += 1;
@@ -208,7 +208,7 @@ impl Shape {
             counters: Vec::new(),
             guards: Vec::new(),
         };
-        shape.lay_out(STATE_BITS + slots as usize, &optional);
+        shape.lay_out((STATE_BITS + slots) as usize, &optional);
         shape
     }
 
