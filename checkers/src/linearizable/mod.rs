@@ -34,10 +34,17 @@
 //! chains of compare-and-sets and to unknown outcomes (`register.rs`); for sets, reads under
 //! inclusion (`set.rs`).
 
+mod container;
 mod exact;
+#[cfg(test)]
+mod exact_tests;
+mod fifo;
+mod priority;
 mod register;
 pub mod search;
 mod set;
+mod stack;
+mod unordered;
 
 pub use search::Search;
 
