@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use checkers::calls::Calls;
 use checkers::history::{Format, History};
 use checkers::model::Known;
-use checkers::{Budget, Checker, Linearizable, Report};
+use checkers::{Budget, Linearizable, Report};
 
 use crate::claim::Claim;
 use crate::plan::Plan;
@@ -22,6 +22,7 @@ use crate::report::timeline::{self, Bar};
 use crate::report::verdict::{Finding, Recovery, RunVerdict, Status};
 use crate::run;
 use crate::store::{self, Recording};
+use crate::certify;
 
 /// What to judge, how, and what it may cost.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,8 @@ pub struct Question {
     pub time: Option<Duration>,
     /// How much memory a search may use, in bytes.
     pub memory: Option<usize>,
+    /// Whether a certificate is wanted.
+    pub certificate: bool,
 }
 
 /// A recording and what became of it.
@@ -47,6 +50,8 @@ pub struct Answer {
     pub verdict: RunVerdict,
     /// Findings as pictures, by their ids.
     pub pictures: BTreeMap<String, Vec<Bar>>,
+    /// A proof of what is said of linearizability, if one was wanted, or why there is none.
+    pub certificate: Option<Result<String, String>>,
     /// How long reading and judging took.
     pub took: Duration,
 }
@@ -112,6 +117,7 @@ impl Question {
             return self.judge_ops(&plan, what, &recording, format);
         }
         let report = self.judge_calls(&calls);
+        let certificate = self.certify(&calls, &report);
         let mut verdict = RunVerdict::of_calls(&plan, &calls, &[report]);
         if calls.is_empty() {
             verdict.status = Status::NothingToCheck;
@@ -126,6 +132,7 @@ impl Question {
             name: what.display().to_string(),
             format,
             pictures: pictures.collect(),
+            certificate,
             verdict,
             took: Duration::ZERO,
         })
@@ -137,6 +144,13 @@ impl Question {
 
     fn judge_calls(&self, calls: &Calls) -> Report {
         self.within_budget(|budget| self.linearizable().judge(calls, budget))
+    }
+
+    fn certify(&self, calls: &Calls, report: &Report) -> Option<Result<String, String>> {
+        self.certificate.then(|| {
+            let judge = self.linearizable();
+            self.within_budget(|budget| certify::certificate(&judge, calls, report, budget))
+        })
     }
 
     /// Judges a history that must be read as operations.
@@ -151,6 +165,7 @@ impl Question {
         let (history, warnings) = read
             .history()
             .map_err(|error| not_valid(format!("{}: {error}", what.display())))?;
+        let mut certificate = None;
         let mut verdict = if history.ops().is_empty() {
             let why = Some("the history is empty".to_owned());
             RunVerdict::unjudged(plan, &[], Status::NothingToCheck, why, Recovery::default())
@@ -163,7 +178,9 @@ impl Question {
                 &[Claim::Linearizable]
             };
             if *claims == [Claim::Linearizable] {
-                let report = self.within_budget(|budget| self.linearizable().check(&history, budget));
+                let calls = Calls::of(&history);
+                let report = self.judge_calls(&calls);
+                certificate = self.certify(&calls, &report);
                 RunVerdict::new(plan, &history, &[report], Recovery::default())
             } else {
                 self.within_budget(|budget| {
@@ -186,6 +203,7 @@ impl Question {
             name: what.display().to_string(),
             format,
             pictures: pictures.collect(),
+            certificate,
             verdict,
             took: Duration::ZERO,
         })

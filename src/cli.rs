@@ -20,6 +20,7 @@ use crate::report::table::{Charset, plain, render, render_within};
 use crate::report::terminal;
 use crate::report::verdict::{self, RunVerdict};
 use crate::run::Surroundings;
+use crate::verify::{self, Verified};
 use crate::{check, connect, demo, doctor, heal, store, suggest};
 
 /// Bad arguments or a bad trial file.
@@ -53,6 +54,8 @@ enum Command {
     Demo(DemoArgs),
     /// Judge a recorded run, or a history that anybody recorded.
     Check(CheckArgs),
+    /// Check a certificate, with code that shares nothing with the checkers.
+    Verify(VerifyArgs),
     /// Write a history in another format.
     Convert(ConvertArgs),
     /// Hosts on this machine.
@@ -151,6 +154,9 @@ struct CheckArgs {
     /// How much memory a search may use, such as 500M or 4G.
     #[arg(long, default_value = "2G", value_parser = bytes)]
     memory: usize,
+    /// Write the proof of the verdict here, for schism verify: a legal order, or a contradiction.
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
     /// What is printed on standard output.
     #[arg(long, default_value = "human")]
     format: Format,
@@ -179,6 +185,14 @@ fn bytes(text: &str) -> Result<usize, String> {
     number
         .checked_mul(1 << shift)
         .ok_or_else(|| format!("{text:?} is more than this machine can address"))
+}
+
+#[derive(Debug, Args)]
+struct VerifyArgs {
+    /// The history that it is about, in any format that check reads; - for standard input.
+    history: PathBuf,
+    /// What check --certificate wrote.
+    certificate: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -290,6 +304,7 @@ pub fn main() -> u8 {
         Command::Run(args) => run_trials(&args, charset),
         Command::Demo(args) => run_demo(&args, charset),
         Command::Check(args) => check(&args, charset),
+        Command::Verify(args) => verify_certificate(&args),
         Command::Convert(args) => convert(&args),
         Command::Lab(args) => lab::command::run(&args, &mut std::io::stdout())
             .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}"))),
@@ -590,7 +605,12 @@ fn check(args: &CheckArgs, charset: Charset) -> Result<u8, Refusal> {
         model: args.model,
         time: Some(args.time),
         memory: Some(args.memory),
+        certificate: args.certificate.is_some(),
     };
+    if args.certificate.is_some() && args.what.len() > 1 {
+        let sentence = "a certificate is of one history; name one, or leave --certificate out";
+        return Err(Refusal(USAGE, sentence.to_owned()));
+    }
     let asked = |what: &PathBuf| {
         let mut answer = question.put_to(what)?;
         answer.verdict.reproduce = vec![check_again(args, what)];
@@ -598,6 +618,9 @@ fn check(args: &CheckArgs, charset: Charset) -> Result<u8, Refusal> {
     };
     if let [what] = args.what.as_slice() {
         let answer = asked(what).map_err(refused)?;
+        if let Some(file) = &args.certificate {
+            certified(&answer, file)?;
+        }
         match args.format {
             Format::Json => say(&json(&answer.verdict)),
             Format::Human => say(&check::tell(&answer, width(), charset)),
@@ -622,6 +645,42 @@ fn check(args: &CheckArgs, charset: Charset) -> Result<u8, Refusal> {
         say(&plain(&check::tell_all(&answers, width(), charset), charset));
     }
     Ok(check::exit_code(&answers))
+}
+
+fn certified(answer: &check::Answer, file: &Path) -> Result<(), Refusal> {
+    match &answer.certificate {
+        Some(Ok(text)) => store::write_file(file, text.as_bytes())
+            .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}")))?,
+        Some(Err(why)) => complain(&format!("no certificate was written: {why}")),
+        None => complain("no certificate was written: nothing says that it is linearizable or not"),
+    }
+    Ok(())
+}
+
+fn verify_certificate(args: &VerifyArgs) -> Result<u8, Refusal> {
+    let (history, _) = check::read_lawful(&args.history).map_err(refused)?;
+    let text = std::fs::read_to_string(&args.certificate).map_err(|error| {
+        let file = args.certificate.display();
+        Refusal(NOT_VALID, format!("failed to read {file}: {error}"))
+    })?;
+    Ok(match verify::verify(&history, &text) {
+        Verified::Proven { held, calls } => {
+            say(&if held {
+                format!("PROVEN  linearizable: a legal order of {calls} calls was replayed")
+            } else {
+                format!("PROVEN  not linearizable: no order of these {calls} calls is legal")
+            });
+            0
+        }
+        Verified::Wrong(why) => {
+            say(&format!("WRONG  {why}"));
+            1
+        }
+        Verified::Unknown(why) => {
+            say(&format!("UNKNOWN  {why}"));
+            2
+        }
+    })
 }
 
 fn refused(refusal: check::Refusal) -> Refusal {

@@ -9,6 +9,7 @@
 //! as words from [`report`]. [`simulate`] tells the same story in memory, in virtual time.
 
 pub mod campaign;
+pub mod certify;
 pub mod check;
 pub mod claim;
 pub mod cli;
@@ -31,4 +32,5 @@ pub mod simulate;
 pub mod store;
 pub mod suggest;
 pub mod systems;
+pub mod verify;
 pub mod worker;

@@ -218,15 +218,12 @@ impl Calls {
         }
     }
 
-    /// The value with which a call ended: the argument once more where that is what it says.
+    /// The value with which a call ended, by number. Of a compare-and-set that answered its
+    /// argument it is no number of a value.
     #[inline]
     #[must_use]
     pub fn result(&self, call: u32) -> u32 {
-        let at = call as usize;
-        match self.result[at] {
-            SAME if self.second[at] == NO_VALUE => self.argument[at],
-            other => other,
-        }
+        self.result[call as usize]
     }
 
     /// The time of a rank between [`BEFORE`] and [`NEVER`].
@@ -523,7 +520,9 @@ impl Calls {
 
     #[inline]
     fn result_of(&mut self, at: usize, value: &Given<'_>) -> u32 {
-        let asked = (self.argument[at], self.second[at]);
+        // Only of a compare-and-set nobody needs the result as a number.
+        let cas = &*self.fs.list()[usize::from(self.f[at])] == "cas";
+        let asked = (self.argument[at], if cas { self.second[at] } else { NO_VALUE });
         match *value {
             Given::Text(ValueRef::List(mut items)) if items.len() == 2 && asked.1 != NO_VALUE => {
                 let (Some(first), Some(second)) = (items.next(), items.next()) else {

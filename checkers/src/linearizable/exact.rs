@@ -2,6 +2,7 @@
 //!
 //! A new one implements [`Exact`] in a file of its own.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -98,7 +99,7 @@ pub(super) struct ByKey<R> {
     /// stand.
     pub(super) keys: Vec<(u32, std::ops::Range<usize>)>,
     /// Objects of which something cannot be read, and what.
-    pub(super) unreadable: Vec<(u32, String)>,
+    pub(super) unreadable: BTreeMap<u32, String>,
 }
 
 /// Sorts the calls of those objects by object that `mine` says yes to.
@@ -109,7 +110,7 @@ pub(super) fn by_key<E: Exact>(
     calls: &Calls,
     mine: impl Fn(u32) -> bool,
 ) -> ByKey<E::Role> {
-    let mut unreadable: Vec<(u32, String)> = Vec::new();
+    let mut unreadable: BTreeMap<u32, String> = BTreeMap::new();
     // For each number of a key: one more than its place.
     let mut places = vec![0_u32; calls.values.len()];
     let mut keys: Vec<(u32, usize)> = Vec::new();
@@ -133,9 +134,7 @@ pub(super) fn by_key<E: Exact>(
                 keys[*place as usize - 1].1 += 1;
             }
             Err(reason) => {
-                if !unreadable.iter().any(|(other, _)| *other == key) {
-                    unreadable.push((key, reason));
-                }
+                unreadable.entry(key).or_insert(reason);
             }
         }
     }
@@ -195,9 +194,8 @@ pub(super) fn judge_all<E: Exact>(
             }
             for at in from..count.min(from + batch) {
                 let (key, range) = &objects.keys[at];
-                let unreadable = objects.unreadable.iter().find(|(other, _)| other == key);
-                let finding = match unreadable {
-                    Some((_, reason)) => Finding::Unreadable(reason.clone()),
+                let finding = match objects.unreadable.get(key) {
+                    Some(reason) => Finding::Unreadable(reason.clone()),
                     None => exact.judge(calls, &objects.rows[range.clone()]),
                 };
                 mine.push((at, finding));

@@ -35,14 +35,25 @@
 //! for sets, reads under inclusion (`set.rs`).
 
 mod blocks;
+mod certificate;
+mod container;
 mod exact;
+#[cfg(test)]
+mod exact_tests;
+mod fifo;
 mod infer;
+mod priority;
 mod register;
 pub mod search;
 mod set;
+mod stack;
 mod tally;
+mod unordered;
 
+pub use certificate::Order;
 pub use search::Search;
+
+use std::collections::HashSet;
 
 use crate::calls::{Calls, NEVER};
 use crate::history::{History, Kind, Value};
@@ -76,14 +87,7 @@ impl Linearizable {
     #[must_use]
     pub fn judge(&self, calls: &Calls, budget: &Budget) -> Report {
         let kinds = Kinds::of(calls, self.asked);
-        let mut group = Group {
-            calls,
-            budget,
-            kinds: &kinds,
-            place: 0,
-            tally: Tally::default(),
-            spent: false,
-        };
+        let mut group = Group::new(calls, budget, &kinds);
         let mut tallies = Vec::new();
         for (place, &known) in kinds.list.iter().enumerate() {
             group.place = place;
@@ -160,36 +164,120 @@ fn tell_set(typed: &Typed<'_>) -> Option<Judgement> {
     typed.sets.list.first().map(set::judge)
 }
 
+/// What is done with the objects of a model.
+trait Visit {
+    type Done;
+
+    /// The objects are judged by an algorithm that needs no search, and the rest by search.
+    /// `name` is that of the algorithm.
+    fn exact<E: Exact, M: Model>(
+        self,
+        name: &'static str,
+        exact: &E,
+        initial: &M,
+        tell: Option<Tell>,
+    ) -> Self::Done;
+
+    /// There is no such algorithm.
+    fn search<M: Model>(self, initial: &M) -> Self::Done;
+}
+
+/// Picks the algorithm and the model.
+fn by<V: Visit>(known: Known, calls: &Calls, visit: V) -> V::Done {
+    match known {
+        Known::Register => {
+            let blocks = blocks::Blocks::new(calls);
+            let initial = model::Register::default();
+            visit.exact("blocks", &blocks, &initial, Some(tell_register))
+        }
+        Known::CasRegister => {
+            let blocks = blocks::Blocks::strict(calls);
+            let initial = model::CasRegister::default();
+            visit.exact("blocks", &blocks, &initial, Some(tell_register))
+        }
+        Known::FifoQueue => {
+            let fifo = fifo::Fifo::new(calls);
+            visit.exact("sweep", &fifo, &model::FifoQueue::default(), None)
+        }
+        Known::UnorderedQueue => {
+            let unordered = unordered::Unordered::new(calls);
+            visit.exact("sweep", &unordered, &model::UnorderedQueue::default(), None)
+        }
+        Known::PriorityQueue => {
+            let priority = priority::Priority::new(calls);
+            visit.exact("cover", &priority, &model::PriorityQueue::default(), None)
+        }
+        Known::Stack => {
+            let stacks = stack::Stacks::new(calls);
+            visit.exact("peeling", &stacks, &model::Stack::default(), None)
+        }
+        Known::KeyValue => {
+            let empty = infer::absent_is_empty(calls);
+            let absent = if empty { Value::str("") } else { Value::Nil };
+            visit.search(&model::KeyValue(absent))
+        }
+        Known::MultiRegister => visit.search(&model::MultiRegister::default()),
+        Known::Mutex => visit.search(&model::Mutex::default()),
+        Known::ReentrantMutex => visit.search(&model::ReentrantMutex::default()),
+        Known::Semaphore(permits) => visit.search(&model::Semaphore::new(permits)),
+        Known::Set => visit.search(&model::Set::default()),
+        Known::GrowOnlySet => visit.search(&model::GrowOnlySet::default()),
+        Known::Counter => visit.search(&model::Counter::default()),
+        Known::AppendList => visit.search(&model::KeyValue::default()),
+        Known::UniqueIds => visit.search(&model::UniqueId::default()),
+    }
+}
+
+/// Judges.
+impl Visit for &mut Group<'_> {
+    type Done = ();
+
+    fn exact<E: Exact, M: Model>(
+        self,
+        name: &'static str,
+        exact: &E,
+        initial: &M,
+        tell: Option<Tell>,
+    ) {
+        self.judge_exact(name, exact, initial, tell);
+    }
+
+    fn search<M: Model>(self, initial: &M) {
+        let groups = self.readable();
+        let groups = self.connected(groups);
+        self.search_in(initial, groups);
+    }
+}
+
+impl<'a> Group<'a> {
+    fn new(calls: &'a Calls, budget: &'a Budget, kinds: &'a Kinds) -> Self {
+        Self {
+            calls,
+            budget,
+            kinds,
+            place: 0,
+            tally: Tally::default(),
+            spent: false,
+        }
+    }
+}
+
 impl Group<'_> {
     fn by(&mut self, known: Known) {
-        let calls = self.calls;
-        match known {
-            Known::Register => {
-                let blocks = blocks::Blocks::new(calls);
-                self.exact("blocks", &blocks, &model::Register::default(), Some(tell_register));
-            }
-            Known::CasRegister => {
-                let blocks = blocks::Blocks::strict(calls);
-                self.exact("blocks", &blocks, &model::CasRegister::default(), Some(tell_register));
-            }
-            Known::GrowOnlySet => self.by_inclusion(),
-            Known::MultiRegister => self.search(&model::MultiRegister::default()),
-            Known::KeyValue => {
-                let empty = infer::absent_is_empty(calls);
-                let absent = if empty { Value::str("") } else { Value::Nil };
-                self.search(&model::KeyValue(absent));
-            }
-            Known::Mutex => self.search(&model::Mutex::default()),
-            Known::ReentrantMutex => self.search(&model::ReentrantMutex::default()),
-            Known::Semaphore(permits) => self.search(&model::Semaphore::new(permits)),
-            Known::FifoQueue => self.search(&model::FifoQueue::default()),
-            Known::UnorderedQueue => self.search(&model::UnorderedQueue::default()),
-            Known::PriorityQueue => self.search(&model::PriorityQueue::default()),
-            Known::Stack => self.search(&model::Stack::default()),
-            Known::Set => self.search(&model::Set::default()),
-            Known::Counter => self.search(&model::Counter::default()),
-            Known::AppendList => self.search(&model::KeyValue::default()),
-            Known::UniqueIds => self.search(&model::UniqueId::default()),
+        if known == Known::GrowOnlySet {
+            return self.by_inclusion();
+        }
+        by(known, self.calls, self);
+    }
+
+    /// Where some call may connect objects, they are judged together.
+    fn connected(&self, groups: Vec<Vec<u32>>) -> Vec<Vec<u32>> {
+        if self.kinds.list[self.place] == Known::MultiRegister {
+            let mut all = groups.concat();
+            all.sort_unstable();
+            vec![all]
+        } else {
+            groups
         }
     }
 
@@ -232,24 +320,12 @@ impl Group<'_> {
         ))
     }
 
-    /// Judges all objects by search.
-    fn search<M: Model>(&mut self, initial: &M) {
-        let groups = self.readable();
-        // Some call connects objects: they are judged together.
-        let groups = if self.kinds.list[self.place] == Known::MultiRegister {
-            vec![groups.concat()]
-        } else {
-            groups
-        };
-        self.search_in(initial, groups);
-    }
-
     fn search_in<M: Model>(&mut self, initial: &M, groups: Vec<Vec<u32>>) {
         search::judge_all(initial, self.calls, groups, self.budget, &mut self.tally);
     }
 
     /// Judges all objects by an algorithm that needs no search, and the rest by search.
-    fn exact<E: Exact, M: Model>(
+    fn judge_exact<E: Exact, M: Model>(
         &mut self,
         name: &'static str,
         exact: &E,
@@ -305,8 +381,9 @@ impl Group<'_> {
             };
             self.tally.take(&named(), judgement);
         }
+        let judged: HashSet<u32> = objects.keys.iter().map(|(key, _)| *key).collect();
         for (key, reason) in &objects.unreadable {
-            if !objects.keys.iter().any(|(other, _)| other == key) {
+            if !judged.contains(key) {
                 let judgement = Judgement::undecided(Some(reason.clone()));
                 self.tally.take(&calls.value(*key), judgement);
             }

@@ -321,6 +321,26 @@ fn searched(tally: &mut Tally, decided: &Decided) {
     }
 }
 
+/// A legal order for each component of these calls, by number; the key of one for which none
+/// was found is an error.
+pub(super) fn orders<M: Model>(
+    initial: &M,
+    calls: &Calls,
+    of: &[u32],
+    budget: &Budget,
+) -> Vec<Result<Vec<u32>, Value>> {
+    let components = split(calls, of, &mut Decoder::<M>::default());
+    let ordered = components.into_iter().map(|component| {
+        let order = Job::<M>::new(initial, &component.items).order(budget);
+        let number = |item: &u32| component.calls[*item as usize];
+        match order {
+            Some(order) => Ok(order.iter().map(number).collect()),
+            None => Err(component.key.clone()),
+        }
+    });
+    ordered.collect()
+}
+
 fn judgement<M: Model>(
     initial: &M,
     calls: &Calls,
