@@ -40,8 +40,8 @@ pub struct Line {
     /// The indices of starts in a legal order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Vec<usize>>,
-    /// The indices of entries that cannot be; a call whose end is not among them may have had
-    /// any outcome.
+    /// The indices of entries that cannot be; a call whose end is not among them need not have
+    /// taken effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contradiction: Option<Vec<usize>>,
 }
@@ -262,6 +262,15 @@ fn covers(sort: Sort, calls: &[Call<'_>], pieces: &[Piece<'_>]) -> Result<(), Ve
     let key = pieces.first().and_then(|piece| piece.call.invoke.key.clone());
     let last = pieces.iter().filter_map(|piece| piece.call.returned()).max();
     let mentioned: BTreeSet<Value> = pieces.iter().flat_map(|piece| values(&piece.call)).collect();
+    // Of registers: what was read or expected; and whether something is known not to have been.
+    let needed: BTreeSet<Value> = (pieces.iter())
+        .filter_map(|piece| match piece.call.invoke.value.as_list() {
+            Some([old, _]) if piece.call.invoke.f == "cas" => Some(old.clone()),
+            _ if piece.call.invoke.f == "read" => piece.call.complete.map(|op| op.value.clone()),
+            _ => None,
+        })
+        .collect();
+    let is_not = pieces.iter().any(|piece| piece.call.outcome() == Kind::Fail && piece.required);
     let unsure = |call: &Call<'_>, why: &str| {
         let index = call.invoke.index;
         Err(Verified::Unknown(format!("the call at index {index} {why}")))
@@ -276,13 +285,15 @@ fn covers(sort: Sort, calls: &[Call<'_>], pieces: &[Piece<'_>]) -> Result<(), Ve
         let f = call.invoke.f.as_str();
         let touches = || values(call).iter().any(|value| mentioned.contains(value));
         match sort {
-            // Another write of a value that counts might be the one that was seen.
+            // What makes a value that nobody here needs only destroys the one before it; any
+            // other might be the one that was seen.
             Sort::Register { .. } => {
                 let made = match call.invoke.value.as_list() {
+                    Some([old, new]) if f == "cas" && old == new => continue,
                     Some([_, new]) if f == "cas" => new,
                     _ => &call.invoke.value,
                 };
-                if f != "read" && mentioned.contains(made) {
+                if f != "read" && (is_not || needed.contains(made)) {
                     return unsure(call, "makes a value of the contradiction and is not in it");
                 }
             }
@@ -375,12 +386,6 @@ fn any_order(sort: Sort, initial: &State, pieces: &[Piece<'_>]) -> Option<bool> 
             if first_end.is_some_and(|end| end < call.invoke.time) {
                 continue;
             }
-            // What may have had any outcome is taken as one whose answer nobody heard.
-            let unheard = Call {
-                complete: None,
-                ..*call
-            };
-            let call = if pieces[at].required { call } else { &unheard };
             if let Some(next) = sort.step(&state, call) {
                 let mut done = done.clone();
                 done[at] = true;

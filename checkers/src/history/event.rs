@@ -89,6 +89,17 @@ impl From<ValueRef<'_>> for Value {
     }
 }
 
+/// Hands on a list of two numbers, the first of which may be nil: what a compare-and-set is
+/// asked.
+pub fn with_pair<T>(old: Option<i64>, new: i64, each: impl FnOnce(ValueRef<'_>) -> T) -> T {
+    let nodes = [old.map_or(Node::Nil, Node::Int), Node::Int(new)];
+    each(ValueRef::List(Items {
+        nodes: &nodes,
+        scratch: "",
+        len: 2,
+    }))
+}
+
 /// The elements of a list, in order.
 #[derive(Clone, Copy)]
 pub struct Items<'e> {

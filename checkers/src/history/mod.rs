@@ -33,7 +33,7 @@ mod stream;
 mod value;
 
 pub use columns::Columns;
-pub use event::{Entries, Event, Items, Sink, ValueRef};
+pub use event::{Entries, Event, Items, Sink, ValueRef, with_pair};
 pub use format::{Format, Unknown, WriteError};
 pub use history::{Call, History, Malformed};
 pub use op::{F, Kind, Nanos, Op, Process};
