@@ -34,10 +34,20 @@
 //! chains of compare-and-sets and to unknown outcomes (`register.rs`); for sets, reads under
 //! inclusion (`set.rs`).
 
+mod append;
+mod counter;
+mod elements;
 mod exact;
+mod grouping;
+mod grow_only;
+mod ids;
+mod lock;
 mod register;
 pub mod search;
 mod set;
+#[cfg(test)]
+mod trial;
+mod zones;
 
 pub use search::Search;
 
