@@ -18,7 +18,10 @@
 //!
 //! **Source**: earliest deadline first is optimal for such windows (Jackson, "Scheduling a
 //! production line to minimize maximum tardiness", 1955).
-#![cfg_attr(not(test), expect(dead_code, reason = "the dispatcher is still to use it"))]
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the dispatcher is still to use it")
+)]
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -53,9 +56,6 @@ pub(super) enum CounterRole {
 
 /// How many changes are listed as evidence.
 const LISTED: usize = 8;
-
-/// No row.
-const NOBODY: u32 = u32::MAX;
 
 impl Counters {
     pub(super) fn new(calls: &Calls) -> Self {
@@ -121,7 +121,9 @@ impl Exact for Counters {
             Err(reason) => return Finding::Search(reason),
         };
         let judge = Judge { calls, rows };
-        let held = Finding::Linearizable { power: steps.adds > 0 && steps.reads > 0 };
+        let held = Finding::Linearizable {
+            power: steps.adds > 0 && steps.reads > 0,
+        };
         if steps.reads == 0 {
             return held;
         }
@@ -236,7 +238,11 @@ impl Steps {
         }
         // A counter that nothing changes may as well change by one.
         let step = if step == 0 { 1 } else { step };
-        Ok(Self { step: (!mixed).then_some(step), adds, reads })
+        Ok(Self {
+            step: (!mixed).then_some(step),
+            adds,
+            reads,
+        })
     }
 }
 
@@ -276,7 +282,11 @@ impl Windows {
         let mut optional: Vec<u32> = Vec::new();
         let mut next = 0;
         for (window, (&lower, &upper)) in self.lower.iter().zip(&self.upper).enumerate() {
-            let stuck = |why, taken| Stuck { slot: narrow(window + 1), why, taken };
+            let stuck = |why, taken| Stuck {
+                slot: narrow(window + 1),
+                why,
+                taken,
+            };
             if lower > upper {
                 return Err(stuck(Why::Reversed, taken));
             }
@@ -302,10 +312,19 @@ impl Windows {
         }
         let last = self.lower.last().copied().unwrap_or(BEFORE);
         let waiting = required.peek().map(|Reverse(key)| low_half(*key));
-        let fresh = (next..rows.len()).filter(|&row| is_change(&rows[row])).map(narrow);
-        let left = waiting.into_iter().chain(fresh).min_by_key(|&row| rows[row as usize].ends);
+        let fresh = (next..rows.len())
+            .filter(|&row| is_change(&rows[row]))
+            .map(narrow);
+        let left = waiting
+            .into_iter()
+            .chain(fresh)
+            .min_by_key(|&row| rows[row as usize].ends);
         match left.filter(|&row| rows[row as usize].ends < last) {
-            Some(row) => Err(Stuck { slot: narrow(windows + 1), why: Why::Left(row), taken }),
+            Some(row) => Err(Stuck {
+                slot: narrow(windows + 1),
+                why: Why::Left(row),
+                taken,
+            }),
             None => Ok(taken),
         }
     }
@@ -366,7 +385,11 @@ impl Judge<'_> {
     }
 
     fn phantom(&self, row: &Row<CounterRole>, step: i64, adds: u32) -> Contradiction {
-        let by = if step == 1 || adds == 0 { String::new() } else { format!(" by {step} each") };
+        let by = if step == 1 || adds == 0 {
+            String::new()
+        } else {
+            format!(" by {step} each")
+        };
         Contradiction {
             name: "phantom-read",
             calls: vec![row.call],
@@ -383,9 +406,7 @@ impl Judge<'_> {
         let lower = windows.lower[slot as usize - 1];
         let upper = |slot: u32| windows.upper[slot as usize - 1];
         let few = |slot: u32| self.read(|row| row.begins == lower && count(row, step) < slot);
-        let many = |slot: u32| {
-            self.read(|row| row.ends == upper(slot) && count(row, step) >= slot)
-        };
+        let many = |slot: u32| self.read(|row| row.ends == upper(slot) && count(row, step) >= slot);
         let time = |rank| at(self.calls, rank);
         match stuck.why {
             Why::Reversed => {
@@ -419,7 +440,12 @@ impl Judge<'_> {
                 let new = few(slot);
                 // The windows since the last that took what could have waited.
                 let waits = |&&row: &&u32| self.rows[row as usize].ends >= lower;
-                let since = stuck.taken.iter().rev().take_while(|row| !waits(row)).count();
+                let since = stuck
+                    .taken
+                    .iter()
+                    .rev()
+                    .take_while(|row| !waits(row))
+                    .count();
                 let from = stuck.taken.len() - since;
                 let tight = stuck.taken[from..].iter().chain([&left]);
                 let mut calls = vec![new.call];
@@ -433,7 +459,11 @@ impl Judge<'_> {
                         number(new),
                         time(new.begins)
                     );
-                    return Contradiction { name: "stale-read", calls, conclusion };
+                    return Contradiction {
+                        name: "stale-read",
+                        calls,
+                        conclusion,
+                    };
                 }
                 let old = many(narrow(from));
                 add_once(&mut calls, old.call);
@@ -530,16 +560,29 @@ mod tests {
     use crate::model::Counter;
 
     fn answer(state: &Counter, call: &Made) -> Option<Value> {
-        Some(if call.f == "read" { int(state.0) } else { call.argument.clone() })
+        Some(if call.f == "read" {
+            int(state.0)
+        } else {
+            call.argument.clone()
+        })
     }
 
     fn any(rng: &mut ChaCha8Rng, call: &Made) -> Value {
         let near = call.result.as_int().unwrap_or(1);
-        if call.f == "read" { int(near + rng.random_range(-1..2)) } else { call.argument.clone() }
+        if call.f == "read" {
+            int(near + rng.random_range(-1..2))
+        } else {
+            call.argument.clone()
+        }
     }
 
     fn trial(ask: fn(&mut ChaCha8Rng, i64) -> (&'static str, Value)) -> Trial<Counter> {
-        Trial { initial: Counter::default(), ask, answer, any }
+        Trial {
+            initial: Counter::default(),
+            ask,
+            answer,
+            any,
+        }
     }
 
     #[test]
@@ -550,14 +593,14 @@ mod tests {
             5 => ("add", int(i64::from(rng.random_bool(0.8)))),
             _ => ("add", int(1)),
         });
-        rising.agrees("rising counter", Counters::new, 0.0);
+        rising.agrees("rising counter", 2, Counters::new, 0.0);
         rising.agrees_at_large("rising counter", Counters::new);
         let falling = trial(|rng, _| match rng.random_range(0..8) {
             0..4 => ("read", Value::Nil),
             4 => ("add", int(-1)),
             _ => ("decrement", int(1)),
         });
-        falling.agrees("falling counter", Counters::new, 0.0);
+        falling.agrees("falling counter", 4, Counters::new, 0.0);
         falling.agrees_at_large("falling counter", Counters::new);
     }
 
@@ -569,12 +612,12 @@ mod tests {
             5 => ("decrement", int(1)),
             _ => ("add", int(1)),
         });
-        mixed.agrees("counter of several steps", Counters::new, 0.6);
+        mixed.agrees("counter of several steps", 4, Counters::new, 0.6);
         let twos = trial(|rng, _| match rng.random_range(0..8) {
             0..4 => ("read", Value::Nil),
             _ => ("decrement", int(2)),
         });
-        twos.agrees("counter by twos", Counters::new, 0.0);
+        twos.agrees("counter by twos", 8, Counters::new, 0.0);
     }
 
     #[test]

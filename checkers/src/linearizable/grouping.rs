@@ -1,5 +1,8 @@
 //! Rows by a number of theirs, without hashing, and orders put together from parts.
-#![cfg_attr(not(test), expect(dead_code, reason = "the dispatcher is still to use what needs this"))]
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the dispatcher is still to use what needs this")
+)]
 
 use crate::calls::{Calls, Rank};
 use crate::explain;
@@ -111,7 +114,10 @@ pub(super) fn pack(high: u32, low: u32) -> u64 {
 }
 
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the lower half is asked for")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the lower half is asked for"
+)]
 pub(super) fn low_half(packed: u64) -> u32 {
     packed as u32
 }

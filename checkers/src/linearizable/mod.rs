@@ -41,6 +41,7 @@ mod exact;
 mod grouping;
 mod grow_only;
 mod ids;
+mod list;
 mod lock;
 mod register;
 pub mod search;

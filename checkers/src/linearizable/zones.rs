@@ -9,7 +9,10 @@
 //! overlap, and no other may lie strictly inside one.
 //!
 //! **Source**: the zones of Gibbons and Korach, "Testing shared memories", 1997.
-#![cfg_attr(not(test), expect(dead_code, reason = "the dispatcher is still to use what needs this"))]
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the dispatcher is still to use what needs this")
+)]
 
 use super::grouping::{low_half, narrow, pack};
 use crate::calls::Rank;
@@ -79,7 +82,10 @@ mod tests {
                     let f: Rank = rng.random_range(0..span);
                     let s = (f + rng.random_range(0..5)).saturating_sub(rng.random_range(0..5));
                     let held = rng.random_bool(0.03);
-                    Zone { f, s: if held { NEVER } else { s } }
+                    Zone {
+                        f,
+                        s: if held { NEVER } else { s },
+                    }
                 })
                 .collect();
             let mut graph = DiGraph::<(), ()>::new();

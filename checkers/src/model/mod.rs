@@ -53,6 +53,7 @@
 
 mod counter;
 mod key_value;
+mod list;
 mod lock;
 mod queue;
 mod register;
@@ -60,6 +61,7 @@ mod set;
 
 pub use counter::{Counter, CounterCall};
 pub use key_value::{KeyCall, KeyValue, MultiCall, MultiRegister};
+pub use list::{AppendList, ListCall};
 pub use lock::{LockCall, Mutex, ReentrantMutex, Semaphore};
 pub use queue::{FifoQueue, PriorityQueue, QueueCall, Stack, UnorderedQueue};
 pub use register::{CasRegister, Register, RegisterCall};
