@@ -142,7 +142,12 @@ impl Exact for GrowOnly {
             group.map(|group| (group, narrow(place)))
         });
         let sorted = sorted_by_number(grouped);
-        Some(sorted.into_iter().map(|place| rows[place as usize].call).collect())
+        Some(
+            sorted
+                .into_iter()
+                .map(|place| rows[place as usize].call)
+                .collect(),
+        )
     }
 }
 
@@ -177,7 +182,9 @@ impl Chain {
     #[inline]
     fn group(&self, row: &Row<GrowRole>, place: usize) -> Option<u32> {
         match (row.role, self.class[place]) {
-            (Add, 0) => row.is_required().then(|| 2 * narrow(self.classes.len()) + 2),
+            (Add, 0) => row
+                .is_required()
+                .then(|| 2 * narrow(self.classes.len()) + 2),
             (Add, class) => Some(2 * class),
             (Read, class) => Some(2 * class + 1),
             (FailedAdd | Other, _) => None,
@@ -233,7 +240,11 @@ impl<'a> Judge<'a> {
             let items = self.items(value);
             // What is shown so far is exactly what the result before holds.
             let shown = previous.len();
-            let known = if items.starts_with(previous) { shown } else { 0 };
+            let known = if items.starts_with(previous) {
+                shown
+            } else {
+                0
+            };
             if known < shown && stamps.is_empty() {
                 stamps.resize(rows.len(), 0);
             }
@@ -267,7 +278,10 @@ impl<'a> Judge<'a> {
                 return Err(self.incomparable(&reads, &class, read, previous));
             }
             if items.len() > shown || classes.is_empty() {
-                classes.push(Class { added: NOTHING, read: NOTHING });
+                classes.push(Class {
+                    added: NOTHING,
+                    read: NOTHING,
+                });
             }
             let number = narrow(classes.len());
             let extent = &mut classes[number as usize - 1].read;
@@ -286,7 +300,11 @@ impl<'a> Judge<'a> {
                 take(&mut classes[*class as usize - 1].added, row);
             }
         }
-        Ok(Chain { class, classes, repeated })
+        Ok(Chain {
+            class,
+            classes,
+            repeated,
+        })
     }
 
     /// A read shows what nobody can have added.
@@ -318,16 +336,25 @@ impl<'a> Judge<'a> {
         let rows = self.rows;
         let mut items = self.items(rows[read as usize].a).to_vec();
         items.sort_unstable();
-        let missing: Vec<u32> = previous.iter().copied().filter(|item| items.binary_search(item).is_err()).collect();
+        let missing: Vec<u32> = previous
+            .iter()
+            .copied()
+            .filter(|item| items.binary_search(item).is_err())
+            .collect();
         // It is plainest if the missing element had been acknowledged before the read began.
         let same = |&&other: &&u32| rows[other as usize].a == rows[read as usize].a;
-        let late = reads.iter().filter(same).max_by_key(|&&other| rows[other as usize].begins);
+        let late = reads
+            .iter()
+            .filter(same)
+            .max_by_key(|&&other| rows[other as usize].begins);
         let late = late.copied().unwrap_or(read);
         let began = rows[late as usize].begins;
-        let overdue = |(item, add): &(u32, u32)| {
-            rows[*add as usize].ends < began && missing.contains(item)
+        let overdue =
+            |(item, add): &(u32, u32)| rows[*add as usize].ends < began && missing.contains(item);
+        let adds = || {
+            self.of(Add)
+                .filter(|(item, _)| missing.len() <= 64 || missing[..64].contains(item))
         };
-        let adds = || self.of(Add).filter(|(item, _)| missing.len() <= 64 || missing[..64].contains(item));
         if let Some((item, add)) = adds().find(overdue) {
             return Contradiction {
                 name: "stale-read",
@@ -346,7 +373,9 @@ impl<'a> Judge<'a> {
         let lacked = word(self.calls, missing[0]);
         let mut before = previous.to_vec();
         before.sort_unstable();
-        let own = items.iter().find(|item| before.binary_search(item).is_err());
+        let own = items
+            .iter()
+            .find(|item| before.binary_search(item).is_err());
         let own = own.map_or_else(|| "others".to_owned(), |&own| word(self.calls, own));
         Contradiction {
             name: "incomparable-reads",
@@ -378,9 +407,8 @@ impl<'a> Judge<'a> {
     fn out_of_order(&self, chain: &Chain, group: u32, first: Rank, latest: Rank) -> Contradiction {
         let row = |is: &dyn Fn(&Row<GrowRole>, u32) -> bool| {
             let mut rows = self.rows.iter().enumerate();
-            let found = rows.find(|(place, row)| {
-                chain.group(row, *place).is_some_and(|group| is(row, group))
-            });
+            let found = rows
+                .find(|(place, row)| chain.group(row, *place).is_some_and(|group| is(row, group)));
             found.expect("the ranks come from calls").0
         };
         let early = row(&|row, of| of == group && row.ends == first);
@@ -427,7 +455,11 @@ impl<'a> Judge<'a> {
                 )
             }
         };
-        Contradiction { name, calls: proof, conclusion }
+        Contradiction {
+            name,
+            calls: proof,
+            conclusion,
+        }
     }
 }
 
@@ -471,7 +503,12 @@ mod tests {
     }
 
     fn trial(ask: fn(&mut ChaCha8Rng, i64) -> (&'static str, Value)) -> Trial<GrowOnlySet> {
-        Trial { initial: GrowOnlySet::default(), ask, answer, any }
+        Trial {
+            initial: GrowOnlySet::default(),
+            ask,
+            answer,
+            any,
+        }
     }
 
     #[test]
@@ -503,13 +540,22 @@ mod tests {
         assert_eq!(name("0:a1 0:ok 1:rs 1:ok=[]"), "stale-read");
         assert_eq!(name("0:a1 1:rs 1:ok=[1] 1:rs 1:ok=[]"), "stale-read");
         assert_eq!(name("1:rs 1:ok=[1] 0:a1 0:ok"), "future-read");
-        assert_eq!(name("0:a1 2:a2 1:rs 1:ok=[1] 1:rs 1:ok=[2]"), "incomparable-reads");
+        assert_eq!(
+            name("0:a1 2:a2 1:rs 1:ok=[1] 1:rs 1:ok=[2]"),
+            "incomparable-reads"
+        );
         assert_eq!(name("0:a1 1:rs 1:ok=[1,1]"), "duplicate-element");
         assert_eq!(name("0:a1 1:rs 1:ok=[7]"), "phantom-read");
         assert_eq!(name("0:a7 0:fail 1:rs 1:ok=[7]"), "dirty-read");
-        assert_eq!(name("1:rs 0:a1 0:ok 2:a2 2:ok 1:ok=[2]"), "not-linearizable");
+        assert_eq!(
+            name("1:rs 0:a1 0:ok 2:a2 2:ok 1:ok=[2]"),
+            "not-linearizable"
+        );
         // Two elements are a list like any other.
-        let two = finding(GrowOnly::new, "0:a1 0:ok 2:a2 2:ok 1:rs 1:ok=[2,1] 1:rs 1:ok=[1,2]");
+        let two = finding(
+            GrowOnly::new,
+            "0:a1 0:ok 2:a2 2:ok 1:rs 1:ok=[2,1] 1:rs 1:ok=[1,2]",
+        );
         assert_eq!(two, Finding::Linearizable { power: true });
     }
 }

@@ -20,12 +20,11 @@
 
 use super::exact::{Contradiction, Exact, Finding, Row};
 use super::grouping::{
-    Places, add_once, at, function, low_half, narrow, pack, result, sorted_by_number, strange,
-    word,
+    Places, add_once, at, function, low_half, narrow, pack, result, sorted_by_number, strange, word,
 };
 use crate::calls::{Calls, NO_VALUE};
 use crate::history::Kind;
-use crate::history::dictionary::Interned;
+use crate::history::dictionary::{Interned, NIL};
 
 /// Judges lists with `append` and `read`.
 ///
@@ -52,7 +51,10 @@ use ListRole::{Append, FailedAppend, Pair, Read};
 
 impl Lists {
     pub(super) fn new(calls: &Calls) -> Self {
-        Self { append: function(calls, "append"), read: function(calls, "read") }
+        Self {
+            append: function(calls, "append"),
+            read: function(calls, "read"),
+        }
     }
 }
 
@@ -78,7 +80,12 @@ impl Exact for Lists {
         } else if f == self.read {
             match result(calls, call).map(|seen| (seen, calls.values.get(seen))) {
                 None => Pair,
-                Some((seen, Interned::List(_) | Interned::Nil)) => {
+                // Nil is the empty list.
+                Some((_, Interned::List([]) | Interned::Nil)) => {
+                    a = NIL;
+                    Read
+                }
+                Some((seen, Interned::List(_))) => {
                     a = seen;
                     Read
                 }
@@ -110,7 +117,9 @@ impl Exact for Lists {
     fn order(&self, calls: &Calls, rows: &[Row<ListRole>]) -> Option<Vec<u32>> {
         let mut order = Vec::with_capacity(rows.len());
         let judge = Judge { calls, rows };
-        judge.walk(|place| order.push(rows[place as usize].call)).ok()?;
+        judge
+            .walk(|place| order.push(rows[place as usize].call))
+            .ok()?;
         Some(order)
     }
 }
@@ -145,7 +154,9 @@ impl<'a> Judge<'a> {
     fn walk(&self, mut happens: impl FnMut(u32)) -> Result<(), Box<Finding>> {
         let rows = self.rows;
         if rows.iter().any(|row| row.role == Pair) {
-            return Err(Box::new(Finding::Search("its elements are pairs".to_owned())));
+            return Err(Box::new(Finding::Search(
+                "its elements are pairs".to_owned(),
+            )));
         }
         let violated = |contradiction| Err(Box::new(Finding::Violated(contradiction)));
         let (appends, repeated) = Places::of(self.of(Append));
@@ -170,7 +181,8 @@ impl<'a> Judge<'a> {
         }
         if let Some(&item) = previous.iter().find(|&&item| appends.find(item).is_none()) {
             let shows = |&&list: &&u64| {
-                self.items(rows[reads[low_half(list) as usize] as usize].a).contains(&item)
+                self.items(rows[reads[low_half(list) as usize] as usize].a)
+                    .contains(&item)
             };
             let list = lists.iter().find(shows).expect("the longest shows it");
             return violated(self.unknown(item, reads[low_half(*list) as usize]));
@@ -303,7 +315,11 @@ impl<'a> Judge<'a> {
                 )
             }
         };
-        Contradiction { name, calls: proof, conclusion }
+        Contradiction {
+            name,
+            calls: proof,
+            conclusion,
+        }
     }
 }
 
@@ -342,7 +358,12 @@ mod tests {
     }
 
     fn trial(ask: fn(&mut ChaCha8Rng, i64) -> (&'static str, Value)) -> Trial<AppendList> {
-        Trial { initial: AppendList::default(), ask, answer, any }
+        Trial {
+            initial: AppendList::default(),
+            ask,
+            answer,
+            any,
+        }
     }
 
     #[test]
@@ -357,6 +378,6 @@ mod tests {
             0 => ("append", int(rng.random_range(0..5))),
             _ => ("read", Value::Nil),
         });
-        repeated.agrees("list with repeats", 4, Lists::new, 0.6);
+        repeated.agrees("list with repeats", 10, Lists::new, 0.6);
     }
 }

@@ -567,11 +567,22 @@ impl Stuck {
                 at(calls, since)
             ),
         };
-        let bound = if self.since == BEFORE && stuck.role == Release { 0 } else { permits };
+        let bound = if self.since == BEFORE && stuck.role == Release {
+            0
+        } else {
+            permits
+        };
         let (name, conclusion) = match stuck.role {
             _ if least <= most + bound as usize => (
-                if stuck.role == Acquire { "too-many-permits" } else { "unheld-release" },
-                format!("in no order of what is around it was it possible{}.", at(calls, end)),
+                if stuck.role == Acquire {
+                    "too-many-permits"
+                } else {
+                    "unheld-release"
+                },
+                format!(
+                    "in no order of what is around it was it possible{}.",
+                    at(calls, end)
+                ),
             ),
             Acquire => (
                 "too-many-permits",

@@ -148,9 +148,10 @@ impl<M: Model> Trial<M> {
     /// them they are judged as by the general search.
     pub(super) fn agrees_at_large<E: Exact>(&self, name: &str, exact: impl Fn(&Calls) -> E) {
         let (mut valid, mut invalid, mut orders) = (0, 0, 0);
-        for seed in 0..120 {
+        for seed in 0..60 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let calls = rng.random_range(300..2000);
+            let long = if seed < 2 { 2000 } else { 400 };
+            let calls = rng.random_range(300..long);
             let true_one = self.make(&mut rng, calls, 5, 0.0);
             let (finding, order) = judge(&exact, &true_one);
             let held = matches!(finding, Finding::Linearizable { .. });
@@ -159,11 +160,11 @@ impl<M: Model> Trial<M> {
                 replay(&calls, &order, &self.initial, &true_one);
                 orders += 1;
             }
-            let calls = rng.random_range(20..120);
+            let calls = rng.random_range(20..40);
             let faulty = self.make(&mut rng, calls, 3, 0.03);
             let (finding, order) = judge(&exact, &faulty);
             let searched = Search::new(name, self.initial.clone());
-            let budget = Budget::unlimited().with_max_bytes(16 << 20);
+            let budget = Budget::unlimited().with_max_bytes(2 << 20);
             let verdict = searched.check(&history(&faulty), &budget).verdict;
             let told = || format!("{name}, seed {seed}: {finding:?}, {faulty:#?}");
             match &finding {
@@ -182,7 +183,7 @@ impl<M: Model> Trial<M> {
             }
         }
         println!("{name}: {valid} and {invalid} of the faulty, {orders} orders replayed");
-        assert!(orders > 100 && invalid > 5, "lopsided: {name}");
+        assert!(orders > 50 && invalid > 5, "lopsided: {name}");
     }
 }
 
