@@ -577,7 +577,7 @@ impl<'a> Judge<'a> {
 
     /// Goes through a block in its forced order.
     fn visit(&self, chains: &Chains, head: u32, mut happens: impl FnMut(u32)) {
-        let mut gets = |seen: u32, happens: &mut dyn FnMut(u32)| {
+        let gets = |seen: u32, happens: &mut dyn FnMut(u32)| {
             if let Some(start) = seen.checked_sub(1) {
                 for &get in self.same_gets(chains, start) {
                     happens(get);

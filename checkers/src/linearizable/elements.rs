@@ -551,7 +551,7 @@ mod tests {
         match count % 8 {
             place if rng.random_bool(0.1) => (["add", "remove"][usize::from(place > 3)], element),
             0 | 1 if rng.random_bool(0.6) => ("add", int(count / 8 * 2 + count % 8)),
-            2 | 3 | 4 if rng.random_bool(0.35) => ("remove", int(count / 8 * 2 + count % 2)),
+            2..=4 if rng.random_bool(0.35) => ("remove", int(count / 8 * 2 + count % 2)),
             _ => ("contains", element),
         }
     }
@@ -566,7 +566,7 @@ mod tests {
         });
         one.agrees("one element", 4, Elements::new, 0.5);
         let never_removed = trial(|rng, _| match rng.random_range(0..7) {
-            0 | 1 | 2 => ("add", int(rng.random_range(0..2))),
+            0..=2 => ("add", int(rng.random_range(0..2))),
             _ => ("contains", int(rng.random_range(0..2))),
         });
         never_removed.agrees("set that grows", 10, Elements::new, 0.0);

@@ -1,8 +1,4 @@
 //! Rows by a number of theirs, without hashing, and orders put together from parts.
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the dispatcher is still to use what needs this")
-)]
 
 use crate::calls::{Calls, Rank};
 use crate::explain;

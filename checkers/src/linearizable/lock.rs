@@ -215,10 +215,10 @@ fn holds(calls: &Calls, rows: &[Row<LockRole>]) -> Result<Vec<Hold>, Contradicti
         let (acquires, releases) = (required(Acquire).count(), required(Release).count());
         // At most one call is of unknown outcome, and the last that the process made.
         let mut releasing = of(Release);
-        let mut acquiring = of(Acquire).take(acquires.max(releases));
+        let acquiring = of(Acquire).take(acquires.max(releases));
         let mut before = BEFORE;
         let mut last: Option<Hold> = None;
-        while let Some(acquire) = acquiring.next() {
+        for acquire in acquiring {
             if let Some(Hold {
                 acquire: first,
                 release: NOBODY,

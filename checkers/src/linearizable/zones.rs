@@ -9,10 +9,6 @@
 //! overlap, and no other may lie strictly inside one.
 //!
 //! **Source**: the zones of Gibbons and Korach, "Testing shared memories", 1997.
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the dispatcher is still to use what needs this")
-)]
 
 use super::grouping::{low_half, narrow, pack};
 use crate::calls::Rank;
