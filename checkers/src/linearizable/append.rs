@@ -26,7 +26,7 @@
 
 use super::exact::{Contradiction, Exact, Finding, Row};
 use super::grouping::{
-    Places, add_once, at, function, low_half, narrow, pack, result, sorted_by_number, strange, word,
+    Places, add_once, at, function, low_half, narrow, result, sorted_by_number, strange, word,
 };
 use super::zones::{Zone, arrange};
 use crate::calls::{BEFORE, Calls, NEVER, NO_VALUE, Rank};
@@ -373,37 +373,65 @@ impl<'a> Judge<'a> {
                 last: NOBODY,
             },
         };
-        // What was seen, by its length.
-        let mut states: Vec<u64> = Vec::new();
+        let is_deleted = rows.iter().any(|row| row.role == Delete);
+        // Where the reads of each state begin, and the head of its block.
+        let mut states: Vec<(u32, u32)> = Vec::new();
         let mut start = 0;
         let same = |&one: &u32, &other: &u32| rows[one as usize].a == rows[other as usize].a;
         for state in chains.gets.chunk_by(same) {
-            let length = self.text(rows[state[0] as usize].a).len();
-            states.push(pack(narrow(length), start));
-            start += narrow(state.len());
-        }
-        if !matches!(pieces.split, Split::Whole) {
-            states.sort_unstable();
-        }
-        let is_deleted = rows.iter().any(|row| row.role == Delete);
-        for state in states {
-            let get = &rows[chains.gets[low_half(state) as usize] as usize];
-            if is_deleted && (get.a == NIL || self.begins_with_append(&pieces, get.a)) {
+            let head = match self.head(&pieces, state[0]) {
+                Ok(head) => head,
+                Err(contradiction) => return Err(Box::new(Finding::Violated(contradiction))),
+            };
+            if head == NOBODY && is_deleted {
                 return search("after which delete it was absent cannot be told".to_owned());
             }
-            if let Err(contradiction) = self.state(&pieces, &mut chains, low_half(state)) {
-                return Err(Box::new(Finding::Violated(contradiction)));
+            states.push((head, start));
+            start += narrow(state.len());
+        }
+        // Block by block, so that what is compared is close together; the shortest text first.
+        let root = narrow(rows.len());
+        let heads = states.iter().enumerate();
+        let heads = heads.map(|(state, (head, _))| ((*head).min(root), narrow(state)));
+        let mut order = match pieces.split {
+            Split::Whole => (0..narrow(states.len())).collect(),
+            Split::EndsIn(_) | Split::BeginsWith(_) | Split::Lengths(_) => sorted_by_number(heads),
+        };
+        let length = |chains: &Chains, state: u32| {
+            let get = chains.gets[states[state as usize].1 as usize];
+            self.text(rows[get as usize].a).len()
+        };
+        let head = |state: u32| states[state as usize].0;
+        for block in order.chunk_by_mut(|&one, &other| head(one) == head(other)) {
+            if !block.is_sorted_by_key(|&state| length(&chains, state)) {
+                block.sort_by_cached_key(|&state| length(&chains, state));
+            }
+            for &state in &*block {
+                let (head, start) = states[state as usize];
+                if let Err(contradiction) = self.state(&pieces, &mut chains, head, start) {
+                    return Err(Box::new(Finding::Violated(contradiction)));
+                }
             }
         }
         Ok(chains)
     }
 
-    fn begins_with_append(&self, pieces: &Pieces<'_>, value: u32) -> bool {
-        if matches!(pieces.split, Split::Whole) {
-            return false;
+    /// The put with which begins what a read saw, or nobody.
+    fn head(&self, pieces: &Pieces<'_>, get: u32) -> Result<u32, Contradiction> {
+        let value = self.rows[get as usize].a;
+        if value == NIL {
+            return Ok(NOBODY);
         }
-        let first = pieces.first(self.text(value));
-        first.is_some_and(|(first, _)| self.rows[first as usize].role == Append)
+        let text = self.text(value);
+        let first = match pieces.split {
+            Split::Whole => pieces.by_number.find(value),
+            Split::EndsIn(_) | Split::BeginsWith(_) | Split::Lengths(_) => {
+                pieces.first(text).map(|(first, _)| first)
+            }
+        };
+        let first = first.ok_or_else(|| self.unknown(value, text, get))?;
+        let is_put = self.rows[first as usize].role == Put;
+        Ok(if is_put { first } else { NOBODY })
     }
 
     /// Takes in what the reads saw that begin there.
@@ -411,6 +439,7 @@ impl<'a> Judge<'a> {
         &self,
         pieces: &Pieces<'_>,
         chains: &mut Chains,
+        head: u32,
         start: u32,
     ) -> Result<(), Contradiction> {
         let rows = self.rows;
@@ -421,21 +450,9 @@ impl<'a> Judge<'a> {
             return Ok(());
         }
         let text = self.text(value);
-        if matches!(pieces.split, Split::Whole) {
-            let Some(put) = pieces.by_number.find(value) else {
-                return Err(self.unknown(value, text, get));
-            };
-            chains.next[put as usize] = END;
-            chains.last[put as usize] = put;
-            chains.seen[put as usize] = start + 1;
-            return Ok(());
-        }
-        let Some((first, length)) = pieces.first(text) else {
-            return Err(self.unknown(value, text, get));
-        };
-        let is_put = rows[first as usize].role == Put;
+        let is_put = head != NOBODY;
         let mut last = if is_put {
-            chains.last[first as usize]
+            chains.last[head as usize]
         } else {
             chains.root.last
         };
@@ -452,9 +469,12 @@ impl<'a> Judge<'a> {
             };
             rest = follows;
         } else if is_put {
-            chains.next[first as usize] = END;
-            last = first;
-            rest = &text[length..];
+            chains.next[head as usize] = END;
+            last = head;
+            rest = match pieces.split {
+                Split::Whole => &[],
+                _ => &text[self.text(rows[head as usize].a).len()..],
+            };
         }
         while !rest.is_empty() {
             let Some((piece, length)) = pieces.first(rest) else {
@@ -465,7 +485,7 @@ impl<'a> Judge<'a> {
                 return Err(self.not_first(piece, get));
             }
             if chains.next[piece as usize] != NOBODY {
-                return Err(self.twice(chains, piece, get));
+                return Err(self.twice(pieces, chains, piece, get));
             }
             match last {
                 NOBODY => chains.root.next = piece,
@@ -476,7 +496,7 @@ impl<'a> Judge<'a> {
         }
         chains.seen[last as usize] = start + 1;
         if is_put {
-            chains.last[first as usize] = last;
+            chains.last[head as usize] = last;
         } else {
             chains.root.last = last;
         }
@@ -531,33 +551,24 @@ impl<'a> Judge<'a> {
     }
 
     /// An append is seen once more, in the same read or after something else in another.
-    fn twice(&self, chains: &Chains, piece: u32, get: u32) -> Contradiction {
-        let shows = |other: &&u32| {
-            let (text, own) = (
-                self.text(self.rows[**other as usize].a),
-                self.text(self.rows[piece as usize].a),
-            );
-            text.windows(own.len()).any(|window| window == own)
-        };
-        let mut walked = chains.gets.iter().take_while(|&&other| other != get);
+    fn twice(&self, pieces: &Pieces<'_>, chains: &Chains, piece: u32, get: u32) -> Contradiction {
         let value = word(self.calls, self.rows[piece as usize].a);
         let mut calls = vec![self.call(piece), self.call(get)];
-        // The chain that has it comes from a read of another value, unless from this one.
-        let other = walked.find(shows).or_else(|| {
-            let value = self.rows[get as usize].a;
-            let others = chains.gets.iter();
-            others
-                .filter(|&&other| self.rows[other as usize].a != value)
-                .find(shows)
-        });
         let own = self.text(self.rows[piece as usize].a);
         let text = self.text(self.rows[get as usize].a);
         let count = text
             .windows(own.len())
             .filter(|&window| window == own)
             .count();
+        // The chain that has it already is that of another block.
+        let head = self.head(pieces, get).ok();
+        let shows = |other: &&u32| {
+            let text = self.text(self.rows[**other as usize].a);
+            self.head(pieces, **other).ok() != head
+                && text.windows(own.len()).any(|window| window == own)
+        };
         if count < 2
-            && let Some(&other) = other
+            && let Some(&other) = chains.gets.iter().find(shows)
         {
             add_once(&mut calls, self.call(other));
             return Contradiction {
