@@ -34,21 +34,32 @@
 //! chains of compare-and-sets and to unknown outcomes (`register.rs`, on columns `blocks.rs`);
 //! for sets, reads under inclusion (`set.rs`).
 
+mod append;
 mod blocks;
 mod certificate;
 mod container;
+mod counter;
+mod elements;
 mod exact;
 #[cfg(test)]
 mod exact_tests;
 mod fifo;
+mod grouping;
+mod grow_only;
+mod ids;
 mod infer;
+mod list;
+mod lock;
 mod priority;
 mod register;
 pub mod search;
 mod set;
 mod stack;
 mod tally;
+#[cfg(test)]
+mod trial;
 mod unordered;
+mod zones;
 
 pub use certificate::Order;
 pub use search::Search;
@@ -212,19 +223,44 @@ fn by<V: Visit>(known: Known, calls: &Calls, visit: V) -> V::Done {
             visit.exact("peeling", &stacks, &model::Stack::default(), None)
         }
         Known::KeyValue => {
-            let empty = infer::absent_is_empty(calls);
-            let absent = if empty { Value::str("") } else { Value::Nil };
-            visit.search(&model::KeyValue(absent))
+            let absent = Linearizable::absent(calls);
+            let appends = append::Appends::new(calls, absent == Value::str(""));
+            visit.exact("blocks", &appends, &model::KeyValue(absent), None)
         }
         Known::MultiRegister => visit.search(&model::MultiRegister::default()),
-        Known::Mutex => visit.search(&model::Mutex::default()),
-        Known::ReentrantMutex => visit.search(&model::ReentrantMutex::default()),
-        Known::Semaphore(permits) => visit.search(&model::Semaphore::new(permits)),
-        Known::Set => visit.search(&model::Set::default()),
-        Known::GrowOnlySet => visit.search(&model::GrowOnlySet::default()),
-        Known::Counter => visit.search(&model::Counter::default()),
-        Known::AppendList => visit.search(&model::KeyValue::default()),
-        Known::UniqueIds => visit.search(&model::UniqueId::default()),
+        Known::Mutex => {
+            let mutexes = lock::Mutexes::new(calls);
+            visit.exact("turns", &mutexes, &model::Mutex::default(), None)
+        }
+        Known::ReentrantMutex => {
+            let mutexes = lock::ReentrantMutexes::new(calls);
+            visit.exact("turns", &mutexes, &model::ReentrantMutex::default(), None)
+        }
+        Known::Semaphore(permits) => {
+            let semaphores = lock::Semaphores::new(calls, permits);
+            visit.exact("deadlines", &semaphores, &model::Semaphore::new(permits), None)
+        }
+        Known::Set => {
+            let elements = elements::Elements::new(calls);
+            visit.exact("windows", &elements, &model::Set::default(), None)
+        }
+        Known::GrowOnlySet => {
+            let sets = grow_only::GrowOnly::new(calls);
+            let tell: Option<Tell> = calls.function("read").is_none().then_some(tell_set);
+            visit.exact("inclusion", &sets, &model::GrowOnlySet::default(), tell)
+        }
+        Known::Counter => {
+            let counters = counter::Counters::new(calls);
+            visit.exact("deadlines", &counters, &model::Counter::default(), None)
+        }
+        Known::AppendList => {
+            let lists = list::Lists::new(calls);
+            visit.exact("blocks", &lists, &model::AppendList::default(), None)
+        }
+        Known::UniqueIds => {
+            let ids = ids::UniqueIds::new(calls);
+            visit.exact("counting", &ids, &model::UniqueId::default(), None)
+        }
     }
 }
 
@@ -264,9 +300,6 @@ impl<'a> Group<'a> {
 
 impl Group<'_> {
     fn by(&mut self, known: Known) {
-        if known == Known::GrowOnlySet {
-            return self.by_inclusion();
-        }
         by(known, self.calls, self);
     }
 
@@ -416,24 +449,6 @@ impl Group<'_> {
             }
         }
         groups
-    }
-
-    fn by_inclusion(&mut self) {
-        for group in self.readable() {
-            if self.budget.is_spent() {
-                self.spent = true;
-                break;
-            }
-            let history = self.calls.history(&group);
-            let typed = Typed::read(&history);
-            let judgement = match (typed.why_unreadable(), tell_set(&typed)) {
-                (Some(why), _) => Judgement::undecided(Some(why)),
-                (None, Some(judgement)) => judgement,
-                (None, None) => continue,
-            };
-            let key = self.calls.value(self.calls.key[group[0] as usize]);
-            self.tally.take(&key, judgement);
-        }
     }
 }
 

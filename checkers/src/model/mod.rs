@@ -54,6 +54,7 @@
 mod counter;
 mod key_value;
 mod known;
+mod list;
 mod lock;
 mod queue;
 mod register;
@@ -62,6 +63,7 @@ mod set;
 pub use counter::{Counter, CounterCall};
 pub use key_value::{KeyCall, KeyValue, MultiCall, MultiRegister};
 pub use known::{Known, UnknownModel};
+pub use list::{AppendList, ListCall};
 pub use lock::{LockCall, Mutex, ReentrantMutex, Semaphore};
 pub use queue::{FifoQueue, PriorityQueue, QueueCall, Stack, UnorderedQueue};
 pub use register::{CasRegister, Register, RegisterCall};

@@ -33,7 +33,7 @@ fn decode(call: &Call<'_>) -> Result<Option<SetCall>, String> {
             Some(Value::Bool(truth)) => Some(SetCall::Contains(argument, *truth)),
             Some(_) => return Err("its result is neither true nor false".to_owned()),
         },
-        "read-set" => match done.map(|op| op.value.as_list()) {
+        "read-set" | "read" => match done.map(|op| op.value.as_list()) {
             None => None,
             Some(None) => return Err("its result is not a list of elements".to_owned()),
             Some(Some(elements)) => {
@@ -49,7 +49,7 @@ fn decode(call: &Call<'_>) -> Result<Option<SetCall>, String> {
     })
 }
 
-/// A set: `add`, `remove` and `contains` an element, `read-set` → its elements. Without reads
+/// A set: `add`, `remove` and `contains` an element, `read-set` or `read` → its elements. Without reads
 /// of the whole, its elements are judged one by one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Set(pub BTreeSet<Value>);

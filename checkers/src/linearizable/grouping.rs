@@ -1,0 +1,192 @@
+//! Rows by a number of theirs, without hashing, and orders put together from parts.
+
+use crate::calls::{Calls, Rank};
+use crate::explain;
+use crate::history::dictionary::Interned;
+
+/// No function has this place.
+const NO_FUNCTION: u16 = u16::MAX;
+
+/// The place of a function's name, or one that no call has.
+pub(super) fn function(calls: &Calls, name: &str) -> u16 {
+    calls.function(name).unwrap_or(NO_FUNCTION)
+}
+
+/// Why a call cannot be read: its function.
+pub(super) fn strange(calls: &Calls, call: u32, of: &str) -> String {
+    let name = &calls.fs.list()[usize::from(calls.f[call as usize])];
+    format!("{name} is not an operation of {of}")
+}
+
+/// The result of a call that was acknowledged, unless it is a pair that has no number.
+#[inline]
+pub(super) fn result(calls: &Calls, call: u32) -> Option<u32> {
+    let number = calls.result(call);
+    ((number as usize) < calls.values.len()).then_some(number)
+}
+
+/// A value in words.
+pub(super) fn word(calls: &Calls, number: u32) -> String {
+    match calls.values.get(number) {
+        Interned::Str(text) if text.chars().count() > 40 => {
+            let start: String = text.chars().take(40).collect();
+            format!("\"{start}…\"")
+        }
+        Interned::List(items) if items.len() > 8 => format!("a list of {} elements", items.len()),
+        _ => calls.value(number).to_string(),
+    }
+}
+
+/// " at" a time, if the history bears times.
+pub(super) fn at(calls: &Calls, rank: Rank) -> String {
+    if calls.is_untimed() {
+        String::new()
+    } else {
+        format!(" at {}", explain::ms(calls.time(rank)))
+    }
+}
+
+/// Adds a call to those that prove something, unless it is there already.
+pub(super) fn add_once(calls: &mut Vec<u32>, call: u32) {
+    if !calls.contains(&call) {
+        calls.push(call);
+    }
+}
+
+pub(super) fn narrow(number: usize) -> u32 {
+    u32::try_from(number).expect("calls are numbered with 32 bits")
+}
+
+/// Whether numbers from a range of this width may have a table each among so many rows.
+fn is_dense(width: usize, count: usize) -> bool {
+    width <= 2 * count + 64
+}
+
+/// The least and the largest number, and how many there are.
+fn extent(pairs: impl Iterator<Item = (u32, u32)>) -> (u32, u32, usize) {
+    let start = (u32::MAX, 0, 0);
+    pairs.fold(start, |(low, high, count), (number, _)| {
+        (low.min(number), high.max(number), count + 1)
+    })
+}
+
+/// The places of pairs of a number and a place, sorted by number; those of one number keep
+/// their order, which must be a rising one.
+///
+/// **Cost**: linear if the numbers are dense, else that of sorting; 12 bytes a pair.
+pub(super) fn sorted_by_number(pairs: impl Iterator<Item = (u32, u32)> + Clone) -> Vec<u32> {
+    let (low, high, count) = extent(pairs.clone());
+    if count == 0 {
+        return Vec::new();
+    }
+    let width = (high - low) as usize + 1;
+    if !is_dense(width, count) {
+        let mut keys: Vec<u64> = Vec::with_capacity(count);
+        keys.extend(pairs.map(|(number, place)| pack(number, place)));
+        keys.sort_unstable();
+        return keys.into_iter().map(low_half).collect();
+    }
+    let mut next = vec![0_u32; width + 1];
+    for (number, _) in pairs.clone() {
+        next[(number - low) as usize + 1] += 1;
+    }
+    let mut sum = 0;
+    for start in &mut next {
+        sum += *start;
+        *start = sum;
+    }
+    let mut sorted = vec![0; count];
+    for (number, place) in pairs {
+        let next = &mut next[(number - low) as usize];
+        sorted[*next as usize] = place;
+        *next += 1;
+    }
+    sorted
+}
+
+#[inline]
+pub(super) fn pack(high: u32, low: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the lower half is asked for"
+)]
+pub(super) fn low_half(packed: u64) -> u32 {
+    packed as u32
+}
+
+#[inline]
+pub(super) fn high_half(packed: u64) -> u32 {
+    low_half(packed >> 32)
+}
+
+/// Where each number stands: one place a number.
+#[derive(Debug)]
+pub(super) enum Places {
+    /// By number from the first on: one more than the place.
+    Table { first: u32, places: Vec<u32> },
+    /// Number and place, sorted.
+    Sorted(Vec<u64>),
+}
+
+impl Places {
+    /// Of pairs of a number and a place; two places of one number, if there are such.
+    ///
+    /// **Cost**: linear if the numbers are dense, else that of sorting; 8 bytes a pair.
+    pub(super) fn of(
+        pairs: impl Iterator<Item = (u32, u32)> + Clone,
+    ) -> (Self, Option<(u32, u32)>) {
+        let (low, high, count) = extent(pairs.clone());
+        if count == 0 {
+            return (Self::Sorted(Vec::new()), None);
+        }
+        let width = (high - low) as usize + 1;
+        let mut repeated = None;
+        if is_dense(width, count) {
+            let mut places = vec![0_u32; width];
+            for (number, place) in pairs {
+                let slot = &mut places[(number - low) as usize];
+                if *slot != 0 {
+                    repeated.get_or_insert((*slot - 1, place));
+                }
+                *slot = place + 1;
+            }
+            return (Self::Table { first: low, places }, repeated);
+        }
+        let mut keys: Vec<u64> = Vec::with_capacity(count);
+        keys.extend(pairs.map(|(number, place)| pack(number, place)));
+        keys.sort_unstable();
+        let twice = |pair: &&[u64]| high_half(pair[0]) == high_half(pair[1]);
+        let repeated = keys.windows(2).find(twice);
+        let repeated = repeated.map(|pair| (low_half(pair[0]), low_half(pair[1])));
+        (Self::Sorted(keys), repeated)
+    }
+
+    #[inline]
+    pub(super) fn find(&self, number: u32) -> Option<u32> {
+        match self {
+            Self::Table { first, places } => {
+                let slot = number.checked_sub(*first)?;
+                places.get(slot as usize)?.checked_sub(1)
+            }
+            Self::Sorted(keys) => {
+                let at = keys.partition_point(|&key| high_half(key) < number);
+                let key = *keys.get(at)?;
+                (high_half(key) == number).then_some(low_half(key))
+            }
+        }
+    }
+}
+
+/// Puts together legal orders of parts that do not touch one another: each call comes with the
+/// latest start among the calls of its part up to itself.
+///
+/// Such instants never go back within a part, and none is after the end of its call, so the
+/// calls in the order of these instants agree with real time.
+pub(super) fn interleave(mut timed: Vec<(Rank, u32)>) -> Vec<u32> {
+    timed.sort_by_key(|(instant, _)| *instant);
+    timed.into_iter().map(|(_, call)| call).collect()
+}
