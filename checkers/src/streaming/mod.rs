@@ -26,10 +26,12 @@
 //! assert_eq!(first, Some(5));
 //! ```
 
+mod queue;
 mod register;
 
 use std::sync::Arc;
 
+pub use queue::Queues;
 pub use register::Registers;
 
 use crate::Anomaly;

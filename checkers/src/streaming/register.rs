@@ -33,7 +33,7 @@ const RECENT: usize = 16;
 
 /// Judges every register of a history that is being written.
 ///
-/// Of keys that nobody uses any more, the 256 that were used last are remembered whole; of
+/// Of keys that nobody uses any more, the 128 that were used last are remembered whole; of
 /// those before, that they were there. Whoever comes back to one is not judged.
 #[derive(Clone, Debug, Default)]
 pub struct Registers {
@@ -48,7 +48,7 @@ pub struct Registers {
 }
 
 /// So many keys without open operations are remembered, at least; at most twice as many.
-const IDLE_KEYS: usize = 256;
+const IDLE_KEYS: usize = 128;
 
 #[derive(Clone, Debug)]
 struct Open {
@@ -442,7 +442,8 @@ impl Register {
             (What::Cas, Some([_, new])) => self.made(key, new, &told, op.kind)?,
             (What::Cas | What::Other, _) => {}
         }
-        if self.blocks.len() >= self.full || self.blocks.iter().any(|b| b.links.len() > 4) {
+        let long = || self.blocks.iter().any(|block| block.links.len() > 4);
+        if self.open == 0 || self.blocks.len() >= self.full || long() {
             self.forget(now);
             self.full = (2 * self.blocks.len()).max(4);
         }
