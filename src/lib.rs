@@ -30,4 +30,5 @@ pub mod simulate;
 pub mod store;
 pub mod suggest;
 pub mod systems;
+pub mod watch;
 pub mod worker;

@@ -56,7 +56,9 @@ fn kept(
     let mut ops = Ops::default();
     match read(&mut ops) {
         Ok(ending) => (ops.end(ending), None),
-        Err(ReadError::Line { line, reason }) => (ops.end(Default::default()), Some((line, reason))),
+        Err(ReadError::Line { line, reason }) => {
+            (ops.end(Default::default()), Some((line, reason)))
+        }
         Err(ReadError::Io { source, .. }) => panic!("memory does not fail: {source}"),
     }
 }
@@ -68,7 +70,10 @@ pub fn reader(format: Format, data: &[u8]) {
         let step = 1 + data.len() % 7;
         let (pieces, other) = kept(|ops| format.stream(Pieces { data, step }, options, ops));
         assert_eq!(whole.ops, pieces.ops, "slice and stream give other entries");
-        assert_eq!(whole.lines, pieces.lines, "slice and stream give other lines");
+        assert_eq!(
+            whole.lines, pieces.lines,
+            "slice and stream give other lines"
+        );
         let [error_told, other_told] = [&error, &other].map(|error| error.as_ref().map(told));
         assert_eq!(error_told, other_told, "slice and stream end otherwise");
         if error.is_none() {
@@ -98,7 +103,12 @@ fn lines_exist(format: Format, data: &[u8], read: &Read, error: Option<&(usize, 
         _ => 1 + data.iter().filter(|byte| **byte == b'\n').count(),
     };
     let told = read.warnings.iter().filter_map(|warning| warning.line);
-    let all = read.lines.iter().copied().chain(told).chain(error.map(|(line, _)| *line));
+    let all = read
+        .lines
+        .iter()
+        .copied()
+        .chain(told)
+        .chain(error.map(|(line, _)| *line));
     for line in all {
         assert!((1..=last).contains(&line), "line {line} of {last}");
     }
@@ -131,7 +141,10 @@ fn writes_back(format: Format, ops: &[Op]) {
         let file = String::from_utf8_lossy(&file);
         panic!("{format} cannot read what it wrote: {error}: {file:?}")
     });
-    assert!(!read.truncated, "{format} takes what it wrote to be cut off");
+    assert!(
+        !read.truncated,
+        "{format} takes what it wrote to be cut off"
+    );
     let first = match format {
         Format::JepsenLog => Some(1),
         Format::Porcupine => Some(0),
@@ -143,7 +156,10 @@ fn writes_back(format: Format, ops: &[Op]) {
             (op.index, op.time) = (position, position as u64 + first);
         }
     }
-    assert_eq!(read.ops, expected, "{format} reads other entries than it wrote");
+    assert_eq!(
+        read.ops, expected,
+        "{format} reads other entries than it wrote"
+    );
 }
 
 /// The binary form: as it is or, if the first byte is odd, as the bodies of frames, each after
@@ -206,7 +222,10 @@ pub fn detect_and_judge(data: &[u8]) {
         let again = (about.build)().check(&history, &budget());
         assert_eq!(report, again, "the same history, another report");
         for op in report.anomalies.iter().flat_map(|anomaly| &anomaly.ops) {
-            assert!(history.by_index(*op).is_some(), "evidence that does not exist");
+            assert!(
+                history.by_index(*op).is_some(),
+                "evidence that does not exist"
+            );
         }
     }
 }

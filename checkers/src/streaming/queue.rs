@@ -84,7 +84,9 @@ impl Streaming for Queues {
 
     fn retained(&self) -> usize {
         let queues = self.keys.values();
-        queues.map(|queue| queue.elements.len() + queue.inside.len()).sum()
+        queues
+            .map(|queue| queue.elements.len() + queue.inside.len())
+            .sum()
     }
 }
 
@@ -108,14 +110,11 @@ impl Queues {
         worst
     }
 
-    fn on(
-        &mut self,
-        key: &Value,
-        act: impl FnOnce(&Value, &mut Queue, Moment) -> Judged,
-    ) -> Step {
+    fn on(&mut self, key: &Value, act: impl FnOnce(&Value, &mut Queue, Moment) -> Judged) -> Step {
         let queue = self.keys.entry(key.clone()).or_default();
         let judged = act(key, queue, self.now);
-        let waits = !queue.unknown.is_empty() || !queue.empties.is_empty() || !queue.just.is_empty();
+        let waits =
+            !queue.unknown.is_empty() || !queue.empties.is_empty() || !queue.just.is_empty();
         let step = queue.after(judged);
         if waits && !self.waiting.contains(key) {
             self.waiting.push(key.clone());
@@ -268,7 +267,10 @@ impl Queue {
             return self.put(key, &told, now);
         }
         let index = told.invoke.index;
-        let place = self.takes.iter().position(|take| take.told.invoke.index == index);
+        let place = self
+            .takes
+            .iter()
+            .position(|take| take.told.invoke.index == index);
         let place = place.expect("what ends has begun");
         for empty in &mut self.empties {
             empty.open.retain(|open| *open != index);
@@ -333,10 +335,12 @@ impl Queue {
         };
         self.just.push(value.clone());
         self.due.retain(|due| due != value);
-        self.order.remove(&(element.inside, element.enqueue.invoke.index));
+        self.order
+            .remove(&(element.inside, element.enqueue.invoke.index));
         let begun = moment(told.invoke.time);
         if element.inside == NEVER && element.enqueue.complete.is_none() {
-            self.early.push((element.enqueue.invoke.index, told.clone()));
+            self.early
+                .push((element.enqueue.invoke.index, told.clone()));
         }
         if let Some((deadline, enqueue, dequeue)) = &element.deadline
             && *deadline < begun
@@ -358,7 +362,10 @@ impl Queue {
         // All that was in before this one was put in should be out.
         let before = self.order.range(..(element.begun, 0));
         for (_, before) in before {
-            let other = self.elements.get_mut(before).expect("what is in order is in");
+            let other = self
+                .elements
+                .get_mut(before)
+                .expect("what is in order is in");
             if other.deadline.is_none() {
                 other.deadline = Some((now, element.enqueue.clone(), told.clone()));
                 self.due.push(before.clone());
@@ -446,8 +453,11 @@ impl Queue {
             }
         }
         let open = self.takes.iter().filter(|take| take.open).map(Take::begun);
-        let horizon = open.chain(self.empties.iter().map(|empty| empty.begun)).min();
-        self.inside.retain(|(_, to)| horizon.is_some_and(|horizon| *to > horizon));
+        let horizon = open
+            .chain(self.empties.iter().map(|empty| empty.begun))
+            .min();
+        self.inside
+            .retain(|(_, to)| horizon.is_some_and(|horizon| *to > horizon));
         if unsure && !self.blind {
             self.blind = true;
             let why = "a dequeue of unknown outcome may have emptied the queue";

@@ -597,7 +597,9 @@ impl Register {
             }
         }
         // From the beginning of the chain.
-        made.iter().rev().try_for_each(|value| self.join(key, value))
+        made.iter()
+            .rev()
+            .try_for_each(|value| self.join(key, value))
     }
 
     /// Adds what a compare-and-set made to the chain of what it expected.
@@ -738,7 +740,9 @@ impl Register {
         };
         let maker = gone.and_then(|gone| gone.1.clone());
         // What was certainly in effect instead.
-        let before = waiting.witness().map_or(BEFORE, |told| moment(told.invoke.time));
+        let before = waiting
+            .witness()
+            .map_or(BEFORE, |told| moment(told.invoke.time));
         let instead = self.blocks.iter().filter(|block| block.f.at < before);
         let instead = instead.max_by_key(|block| block.f.at);
         let instead = instead.filter(|_| name == "stale-read");
@@ -757,7 +761,11 @@ impl Register {
 
     /// Forgets what can no longer matter; see the module.
     fn forget(&mut self, now: Moment) {
-        let horizon = self.reads.iter().map(|(_, inv)| *inv).fold(now, Moment::min);
+        let horizon = self
+            .reads
+            .iter()
+            .map(|(_, inv)| *inv)
+            .fold(now, Moment::min);
         for b in 0..self.blocks.len() {
             let mut shown = NEVER;
             let mut kept = 1;
@@ -799,7 +807,9 @@ impl Register {
         }
         let others = self.blocks.iter().filter(|other| block.f.at < other.s.at);
         let others = others.filter(|other| !std::ptr::eq(*other, block));
-        let followed = others.map(|other| other.f.at).fold(block.followed_at(), Moment::min);
+        let followed = others
+            .map(|other| other.f.at)
+            .fold(block.followed_at(), Moment::min);
         if followed >= horizon {
             return false;
         }

@@ -78,7 +78,9 @@ fn main() {
     // The body of a frame, without compression: two entries of one process.
     let mut file = Vec::new();
     let two = ops(STORIES[0]);
-    Format::Binary.write(&mut file, &two).expect("memory takes all");
+    Format::Binary
+        .write(&mut file, &two)
+        .expect("memory takes all");
     let body = zstd::bulk::decompress(&file[24..], 1 << 20).expect("we have just packed it");
     let head = [1, u8::try_from(body.len()).expect("it is short"), 4];
     put("binary", "frame", &[&head, &body[..]].concat());
