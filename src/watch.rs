@@ -71,6 +71,6 @@ mod tests {
             watch.take(&op);
         }
         let why = watch.why().expect("there is one");
-        assert!(why.contains("entry 5: stale-read of x: "), "{why}");
+        assert!(why.contains("entry 5: stale-read of \"x\": "), "{why}");
     }
 }
