@@ -195,7 +195,7 @@ const GIVEN_UP_FIRST: [&str; 3] = ["seed", "write p50/p99 ms", "writable"];
 type Column = fn(&RunVerdict) -> String;
 
 /// The table of a campaign: a row a run, and whether each came out as expected; under it, why
-/// runs were not valid. Columns are left out until it fits into `width`.
+/// runs were not valid or are partial. Columns are left out until it fits into `width`.
 #[must_use]
 pub fn campaign(verdicts: &[RunVerdict], width: usize, charset: Charset) -> String {
     let mut table = String::new();
@@ -213,7 +213,8 @@ pub fn campaign(verdicts: &[RunVerdict], width: usize, charset: Charset) -> Stri
             break;
         }
     }
-    for verdict in verdicts.iter().filter(|verdict| verdict.claims.is_empty()) {
+    let told = |verdict: &&RunVerdict| verdict.claims.is_empty() || verdict.why.is_some();
+    for verdict in verdicts.iter().filter(told) {
         let why = verdict.why.as_deref().unwrap_or("nothing succeeded");
         table += &format!("\n  {}, seed {}: {why}", verdict.name, verdict.seed);
     }
