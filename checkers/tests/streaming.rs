@@ -516,6 +516,13 @@ fn what_is_told_names_its_witnesses() {
     assert_eq!((index, phantom.name.as_str()), (2, "phantom-read"));
     let (index, lost) = told("0:w1 0:ok 0:c1,2 0:ok 1:c1,3 1:ok").expect("an update is lost");
     assert_eq!((index, lost.name.as_str()), (5, "lost-update"));
+    // 1 lasted while the write of 2 ended, and was replaced by 3, which does not meet 2: when 1
+    // is forgotten, 2 must remember that something came after it.
+    let after_three = "5:w10 0:w1 1:w2 0:ok 2:w3 1:ok 3:r 3:ok=1 2:ok 6:w11 7:w12 8:w13 \
+                       9:w14 4:w9 4:fail";
+    assert!(told(after_three).is_none());
+    let (index, stale) = told(&format!("{after_three} 3:r 3:ok=2 3:r")).expect("2 is gone");
+    assert_eq!((index, stale.name.as_str()), (17, "stale-read"));
     assert!(told("1:r 1:ok=7 & 0:w7").is_none(), "they are concurrent");
     assert!(told("0:w1 0:ok 0:w1 1:r 1:ok=2").is_none(), "values repeat");
 }
