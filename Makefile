@@ -1,5 +1,5 @@
 # The two commands are `make demo` and `make test`; the rest is longer.
-.PHONY: demo test setup bench soak clean
+.PHONY: demo test setup bench soak fuzz clean
 
 setup:
 	@scripts/setup
@@ -27,6 +27,17 @@ soak: setup
 	target/release/schism demo --only sync-leader-killed --seeds 1..20
 	target/release/schism demo --only sync-leader-cut-off --seeds 1..20
 	target/release/schism demo --only semi-sync-leader-cut-off --seeds 1..20
+
+# Every reader, and the way from bytes to a verdict, against nonsense; needs a nightly compiler.
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS = jsonl jepsen_edn jepsen_json jepsen_log porcupine binary detect_and_judge roundtrip
+fuzz: setup
+	cargo fuzz --version || cargo install --locked cargo-fuzz
+	set -e; for target in $(FUZZ_TARGETS); do \
+		mkdir -p fuzz/target/corpus/$$target; \
+		cargo +nightly fuzz run $$target fuzz/target/corpus/$$target fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=2048 -rss_limit_mb=2000 -timeout=20; \
+	done
 
 clean:
 	cargo clean

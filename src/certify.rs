@@ -34,7 +34,10 @@ pub fn certificate(
             let anomaly = report.anomalies.first().ok_or(missing)?;
             let key = match anomaly.key.clone().unwrap_or_default() {
                 // An element of a set.
-                Value::List(parts) if parts.len() == 2 && judge.model_of(calls, &Value::List(parts.clone())).is_none() => {
+                Value::List(parts)
+                    if parts.len() == 2
+                        && judge.model_of(calls, &Value::List(parts.clone())).is_none() =>
+                {
                     parts[0].clone()
                 }
                 key => key,

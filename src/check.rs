@@ -14,6 +14,7 @@ use checkers::history::{Format, History};
 use checkers::model::Known;
 use checkers::{Budget, Linearizable, Report};
 
+use crate::certify;
 use crate::claim::Claim;
 use crate::plan::Plan;
 use crate::report::table::{Charset, plain, render_within, thousands};
@@ -22,7 +23,6 @@ use crate::report::timeline::{self, Bar};
 use crate::report::verdict::{Finding, Recovery, RunVerdict, Status};
 use crate::run;
 use crate::store::{self, Recording};
-use crate::certify;
 
 /// What to judge, how, and what it may cost.
 #[derive(Clone, Debug, Default)]
@@ -107,11 +107,15 @@ impl Question {
 
     fn judge_file(&self, what: &Path) -> Result<Answer, Refusal> {
         let plan = Plan::parse("name = \"history\"\n", what).expect("this plan is right");
-        let recording = Recording::named(what).map_err(failed)?;
-        let (calls, format) = recording.calls().map_err(failed)?;
-        let others = self.claims.iter().any(|claim| *claim != Claim::Linearizable);
+        let recording = Recording::named(what).map_err(|error| failed(&error))?;
+        let (calls, format) = recording.calls().map_err(|error| failed(&error))?;
+        let others = self
+            .claims
+            .iter()
+            .any(|claim| *claim != Claim::Linearizable);
         // What schism recorded has phases, and can speak of all claims.
-        let ours = self.claims.is_empty() && self.model.is_none() && calls.function("phase").is_some();
+        let ours =
+            self.claims.is_empty() && self.model.is_none() && calls.function("phase").is_some();
         if others || ours || calls.irregular().is_some() {
             drop(calls);
             return self.judge_ops(&plan, what, &recording, format);
@@ -161,7 +165,7 @@ impl Question {
         recording: &Recording,
         format: Option<Format>,
     ) -> Result<Answer, Refusal> {
-        let read = recording.history().map_err(failed)?;
+        let read = recording.history().map_err(|error| failed(&error))?;
         let (history, warnings) = read
             .history()
             .map_err(|error| not_valid(format!("{}: {error}", what.display())))?;
@@ -233,7 +237,7 @@ impl Question {
     }
 }
 
-fn failed(error: store::StoreError) -> Refusal {
+fn failed(error: &store::StoreError) -> Refusal {
     not_valid(format!("failed to {error}"))
 }
 
@@ -262,7 +266,12 @@ pub fn tell(answer: &Answer, width: usize, charset: Charset) -> String {
         let bars = answer.pictures.get(&finding.id)?;
         timeline::draw(bars, room.min(8), width.min(120), charset)
     };
-    let text = if answer.verdict.claims.iter().any(|c| c.claim != Claim::Linearizable) {
+    let text = if answer
+        .verdict
+        .claims
+        .iter()
+        .any(|c| c.claim != Claim::Linearizable)
+    {
         terminal::run(&answer.verdict, &answer.name, picture, charset)
     } else {
         let read_as = answer.format.map(Format::described);
@@ -293,7 +302,13 @@ pub fn tell_all(
         whole.extend(row);
         rows.push(whole);
     }
-    let head = ["verdict", "history", "operations", "decided by", "first evidence, or why not"];
+    let head = [
+        "verdict",
+        "history",
+        "operations",
+        "decided by",
+        "first evidence, or why not",
+    ];
     let summary: Vec<String> = (counts.values())
         .map(|(status, count)| format!("{count} {}", status.plain_word()))
         .collect();
@@ -350,11 +365,9 @@ fn rank(status: Status) -> u8 {
 /// # Errors
 ///
 /// A [`Refusal`] if it cannot be read.
-pub fn read_lawful(
-    what: &Path,
-) -> Result<(History, Vec<checkers::history::Warning>), Refusal> {
-    let recording = Recording::named(what).map_err(failed)?;
-    let read = recording.history().map_err(failed)?;
+pub fn read_lawful(what: &Path) -> Result<(History, Vec<checkers::history::Warning>), Refusal> {
+    let recording = Recording::named(what).map_err(|error| failed(&error))?;
+    let read = recording.history().map_err(|error| failed(&error))?;
     read.history()
         .map_err(|error| not_valid(format!("{}: {error}", what.display())))
 }

@@ -89,6 +89,11 @@ struct Common {
     /// What is printed on standard output.
     #[arg(long, default_value = "human", env = "SCHISM_FORMAT")]
     format: Format,
+    /// End each load with the first operation on a register that certainly contradicts
+    /// linearizability, while the cluster is warm. The rest of the run follows as usual; what
+    /// the load did not come to is not refuted.
+    #[arg(long)]
+    stop_on_first: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -369,12 +374,20 @@ fn run_trials(args: &RunArgs, charset: Charset) -> Result<u8, Refusal> {
         let plan = Plan::load(trial).map_err(|error| Refusal(USAGE, error.to_string()))?;
         plans.extend(with_seeds(plan, args.seed, args.seeds.as_ref()));
     }
+    stop_on_first(&mut plans, &args.common);
     let name = if plans.len() == 1 {
         plans[0].name.clone()
     } else {
         "campaign".into()
     };
     carry_out(&plans, &name, None, &args.common, charset)
+}
+
+/// The flag adds to what a plan says itself.
+fn stop_on_first(plans: &mut [Plan], common: &Common) {
+    for plan in plans {
+        plan.load.stop_on_first |= common.stop_on_first;
+    }
 }
 
 fn with_seeds(plan: Plan, seed: Option<u64>, seeds: Option<&SeedRange>) -> Vec<Plan> {
@@ -396,7 +409,7 @@ fn with_seeds(plan: Plan, seed: Option<u64>, seeds: Option<&SeedRange>) -> Vec<P
 fn run_demo(args: &DemoArgs, charset: Charset) -> Result<u8, Refusal> {
     let cells = demo::plans(args.seed);
     let names: Vec<String> = cells.iter().map(|plan| plan.name.clone()).collect();
-    let plans: Vec<Plan> = demo::only(cells, args.only.as_deref())
+    let mut plans: Vec<Plan> = demo::only(cells, args.only.as_deref())
         .into_iter()
         .flat_map(|plan| with_seeds(plan, None, args.seeds.as_ref()))
         .collect();
@@ -414,7 +427,13 @@ fn run_demo(args: &DemoArgs, charset: Charset) -> Result<u8, Refusal> {
         Some(SeedRange(range)) => format!("--seeds {}..{}", range.start(), range.end()),
         None => format!("--seed {}", args.seed),
     };
-    let again = format!("{} demo {seeds}{only}", program());
+    stop_on_first(&mut plans, &args.common);
+    let early = if args.common.stop_on_first {
+        " --stop-on-first"
+    } else {
+        ""
+    };
+    let again = format!("{} demo {seeds}{only}{early}", program());
     carry_out(&plans, "demo", Some(again), &args.common, charset)
 }
 
@@ -642,7 +661,10 @@ fn check(args: &CheckArgs, charset: Charset) -> Result<u8, Refusal> {
         answers.push((what.clone(), answer));
     }
     if args.format == Format::Human {
-        say(&plain(&check::tell_all(&answers, width(), charset), charset));
+        say(&plain(
+            &check::tell_all(&answers, width(), charset),
+            charset,
+        ));
     }
     Ok(check::exit_code(&answers))
 }

@@ -19,6 +19,7 @@ use workloads::generator::{Context, Generator, Invocation, Next};
 use crate::client::{Connect, Outcome, Reply};
 use crate::nemesis::{Nemesis, NemesisError};
 use crate::store::Journal;
+use crate::watch::Watch;
 use crate::worker::{self, Completion};
 
 /// Entries are handed to the journal in groups of this size, or when the loop has to wait.
@@ -58,6 +59,7 @@ pub struct Recorder {
     journaled: usize,
     journal: Option<Journal>,
     journal_open: bool,
+    watch: Option<Watch>,
 }
 
 impl Recorder {
@@ -71,6 +73,7 @@ impl Recorder {
             journaled: 0,
             journal,
             journal_open,
+            watch: None,
         }
     }
 
@@ -87,6 +90,20 @@ impl Recorder {
         &self.ops
     }
 
+    /// Judges from here on what is recorded, and ends the load with the first contradiction.
+    pub fn watch(&mut self) {
+        self.watch = Some(Watch::default());
+    }
+
+    /// Judges no more; why the load was ended early, if it was.
+    pub fn unwatch(&mut self) -> Option<String> {
+        self.watch.take()?.why()
+    }
+
+    fn has_seen_enough(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::has_seen)
+    }
+
     fn push(&mut self, entry: Entry) -> &Op {
         let op = Op {
             index: self.ops.len(),
@@ -99,6 +116,9 @@ impl Recorder {
             node: entry.node,
             error: entry.error,
         };
+        if let Some(watch) = &mut self.watch {
+            watch.take(&op);
+        }
         self.ops.push(op);
         if self.ops.len() - self.journaled >= JOURNAL_BATCH {
             self.flush();
@@ -354,7 +374,7 @@ impl<C: Connect + 'static> Turn<'_, C> {
             if !self.recorder.is_recording() {
                 return Err(InterpretError::Recording);
             }
-            if self.script.stop.load(Ordering::Relaxed) {
+            if self.script.stop.load(Ordering::Relaxed) || self.recorder.has_seen_enough() {
                 (load_over, schedule_over) = (true, true);
             }
             if self.recorder.now() - last_progress > 100_000_000 {

@@ -33,4 +33,5 @@ pub mod store;
 pub mod suggest;
 pub mod systems;
 pub mod verify;
+pub mod watch;
 pub mod worker;

@@ -132,6 +132,10 @@ pub struct Load {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub recovery: Duration,
+    /// End the load with the first operation on a register that certainly contradicts
+    /// linearizability; healing, the final reads and the judgement follow as usual.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stop_on_first: bool,
 }
 
 impl Default for Load {
@@ -147,6 +151,7 @@ impl Default for Load {
             keys: 10,
             writes_per_key: 50,
             recovery: Duration::from_secs(10),
+            stop_on_first: false,
         }
     }
 }
@@ -353,6 +358,10 @@ mod tests {
             plan.faults[0].promote_after,
             Some(Duration::from_millis(200))
         );
+        assert_eq!(parse(&plan.to_toml()).unwrap(), plan);
+        assert!(!plan.load.stop_on_first && !plan.to_toml().contains("stop-on-first"));
+        let plan = parse("name = \"x\"\n[load]\nstop-on-first = true\n").unwrap();
+        assert!(plan.load.stop_on_first);
         assert_eq!(parse(&plan.to_toml()).unwrap(), plan);
     }
 

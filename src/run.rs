@@ -71,6 +71,7 @@ pub async fn run(
     store::write_file(&directory.join(PLAN), plan.to_toml().as_bytes())?;
     let mut recorder = Recorder::new(Some(Journal::create(&directory.join(HISTORY))?));
     let mut display = Display::new(surroundings.progress, &plan.name);
+    let mut stopped = None;
     let (recovery, trouble) =
         match Nodes::new(plan.leader_follower.0.clone(), &surroundings.node_binary) {
             Err(error) => (Recovery::default(), Some(RunError::from(error).to_string())),
@@ -84,16 +85,32 @@ pub async fn run(
                     system,
                     surroundings,
                 };
-                stage.play(directory, &mut recorder, &mut display).await
+                let played = stage.play(directory, &mut recorder, &mut display).await;
+                stopped = played.stopped;
+                (played.recovery, played.trouble)
             }
         };
     display.phase("judge");
     let (ops, written) = recorder.finish();
     let trouble = trouble.or(written.err().map(|error| format!("failed to {error}")));
-    let verdict = judge(plan, ops, recovery, trouble, directory, surroundings);
+    let played = Played {
+        recovery,
+        trouble,
+        stopped,
+    };
+    let verdict = judge(plan, ops, played, directory, surroundings);
     display.finish();
     leave(&verdict, directory)?;
     Ok(verdict)
+}
+
+/// What came of the part of a run that needs the hosts.
+struct Played {
+    recovery: Recovery,
+    /// Why the run proves nothing, if it does not.
+    trouble: Option<String>,
+    /// Why the load was ended early, if a contradiction ended it.
+    stopped: Option<String>,
 }
 
 /// The hosts and the system of one run.
@@ -105,14 +122,13 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// Everything that needs the hosts. The second part of the answer is why the run proves
-    /// nothing, if it does not.
+    /// Everything that needs the hosts.
     async fn play(
         &self,
         directory: &Path,
         recorder: &mut Recorder,
         display: &mut Display,
-    ) -> (Recovery, Option<String>) {
+    ) -> Played {
         let seeds = Seeds::new(self.plan.seed);
         let mut faults = Faults::new(Arc::clone(&self.cluster), seeds.source("targets"));
         let acted = self.act(&seeds, &mut faults, recorder, display).await;
@@ -121,10 +137,17 @@ impl Stage<'_> {
         display.phase("collect logs");
         self.collect(directory).await;
         self.tear_down().await;
+        let played = |recovery, trouble, stopped| Played {
+            recovery,
+            trouble,
+            stopped,
+        };
         match (acted, mended) {
-            (Ok(recovery), Ok(_)) => (recovery, None),
-            (Ok(recovery), Err(error)) => (recovery, Some(error.to_string())),
-            (Err(error), _) => (Recovery::default(), Some(error.to_string())),
+            (Ok((recovery, stopped)), Ok(_)) => played(recovery, None, stopped),
+            (Ok((recovery, stopped)), Err(error)) => {
+                played(recovery, Some(error.to_string()), stopped)
+            }
+            (Err(error), _) => played(Recovery::default(), Some(error.to_string()), None),
         }
     }
 
@@ -134,7 +157,7 @@ impl Stage<'_> {
         faults: &mut Faults,
         recorder: &mut Recorder,
         display: &mut Display,
-    ) -> Result<Recovery, RunError> {
+    ) -> Result<(Recovery, Option<String>), RunError> {
         display.phase("set up");
         self.set_up().await?;
         let load = &self.plan.load;
@@ -150,6 +173,9 @@ impl Stage<'_> {
         phase(recorder, display, "load");
         let mut timeline = Timeline::new(recorder.now(), moments(&self.plan.faults, load.time));
         let mut generator = paced(self.plan);
+        if load.stop_on_first {
+            recorder.watch();
+        }
         let script = Script {
             load: &mut *generator,
             schedule: &mut timeline,
@@ -158,6 +184,7 @@ impl Stage<'_> {
             progress: &mut |progress| display.update(progress),
         };
         interpreter.run(recorder, faults, script).await?;
+        let stopped = recorder.unwatch();
 
         phase(recorder, display, "heal");
         recorder.note(F::new("heal"), Value::Nil, None);
@@ -188,14 +215,12 @@ impl Stage<'_> {
         };
         interpreter.run(recorder, faults, script).await?;
         phase(recorder, display, "done");
-        Ok(Recovery {
+        let states = equal.states.into_iter();
+        let recovery = Recovery {
             equal: Some(equal.reached),
-            nodes: equal
-                .states
-                .into_iter()
-                .map(|(name, state)| (name, json(&state)))
-                .collect(),
-        })
+            nodes: states.map(|(name, state)| (name, json(&state))).collect(),
+        };
+        Ok((recovery, stopped))
     }
 
     /// What an earlier run broke or left is mended and removed first.
@@ -275,14 +300,18 @@ pub(crate) fn json(value: &Value) -> serde_json::Value {
 fn judge(
     plan: &Plan,
     ops: Vec<Op>,
-    recovery: Recovery,
-    trouble: Option<String>,
+    played: Played,
     directory: &Path,
     surroundings: &Surroundings,
 ) -> RunVerdict {
+    let Played {
+        recovery,
+        trouble,
+        stopped,
+    } = played;
     let interrupted = surroundings.stop.load(Ordering::Relaxed);
     let trouble = trouble.or_else(|| {
-        if interrupted {
+        if interrupted || stopped.is_some() {
             None
         } else {
             toothless(plan, &ops)
@@ -304,6 +333,9 @@ fn judge(
     };
     if interrupted && verdict.why.is_none() {
         verdict.why = Some("interrupted: this judges only what was recorded until then".into());
+    }
+    if verdict.why.is_none() {
+        verdict.why = stopped;
     }
     let (place, program) = (directory.display(), &surroundings.program);
     verdict.reproduce = vec![
@@ -382,7 +414,7 @@ fn draw(verdict: &RunVerdict, history: &History, directory: &Path) {
     for finding in &verdict.findings {
         let bars = timeline::evidence(history, finding);
         let drawn = timeline::draw(&bars, 8, 120, Charset::Unicode);
-        let text = terminal::story(finding, drawn);
+        let text = terminal::story(finding, drawn.as_deref());
         let picture = dot::order(finding, history);
         let written = std::fs::create_dir_all(&place)
             .and_then(|()| std::fs::write(place.join(format!("{}.txt", finding.id)), text))
@@ -397,6 +429,11 @@ fn draw(verdict: &RunVerdict, history: &History, directory: &Path) {
 fn leave(verdict: &RunVerdict, directory: &Path) -> Result<(), StoreError> {
     let text = serde_json::to_vec_pretty(verdict).expect("a verdict has a form in JSON");
     store::write_file(&directory.join(VERDICT), &text)?;
-    let words = terminal::run(verdict, &directory.display().to_string(), |_| None, Charset::Unicode);
+    let words = terminal::run(
+        verdict,
+        &directory.display().to_string(),
+        |_| None,
+        Charset::Unicode,
+    );
     store::write_file(&directory.join("summary.txt"), words.as_bytes())
 }

@@ -24,6 +24,7 @@ use crate::plan::Plan;
 use crate::report::verdict::{Recovery, RunVerdict, Status};
 use crate::run::{FINAL_TIMEOUT, Nothing, READY_LIMIT, json, judge_history, paced, toothless};
 use crate::systems::leader_follower::{Ended, Simulated};
+use crate::watch::Watch;
 
 /// The loop takes so long to hand out an operation, and so no two begin at one instant.
 const START_TAKES: Nanos = 5_000;
@@ -41,6 +42,8 @@ pub struct Simulation {
     pub recovery: Recovery,
     /// Why the run proves nothing, if it does not.
     pub trouble: Option<String>,
+    /// Why the load was ended early, if a contradiction ended it.
+    pub stopped: Option<String>,
 }
 
 /// Carries out a plan in memory.
@@ -52,6 +55,8 @@ pub struct Simulation {
 pub fn simulate(plan: &Plan) -> Simulation {
     let mut stage = Stage::new(plan);
     let (recovery, trouble) = match stage.play() {
+        // What was stopped early need not have seen every fault.
+        Ok(recovery) if stage.stopped.is_some() => (recovery, None),
         Ok(recovery) => (recovery, toothless(plan, &stage.ops)),
         Err(trouble) => (Recovery::default(), Some(trouble)),
     };
@@ -59,6 +64,7 @@ pub fn simulate(plan: &Plan) -> Simulation {
         ops: stage.ops,
         recovery,
         trouble,
+        stopped: stage.stopped,
     }
 }
 
@@ -73,12 +79,17 @@ pub fn judge(plan: &Plan, simulation: Simulation) -> RunVerdict {
         ops,
         recovery,
         trouble,
+        stopped,
     } = simulation;
     if trouble.is_some() {
         return RunVerdict::unjudged(plan, &ops, Status::NotValid, trouble, recovery);
     }
     let history = History::new(ops).expect("what the simulation records keeps the laws");
-    judge_history(plan, &history, recovery)
+    let mut verdict = judge_history(plan, &history, recovery);
+    if verdict.why.is_none() {
+        verdict.why = stopped;
+    }
+    verdict
 }
 
 /// The simulated cluster, who is doing what on it, and what was recorded.
@@ -86,6 +97,8 @@ struct Stage<'p> {
     plan: &'p Plan,
     cluster: Simulated,
     ops: Vec<Op>,
+    watch: Option<Watch>,
+    stopped: Option<String>,
     clients: Clients,
     nemesis: Nemesis,
     /// What the nemesis is doing.
@@ -149,6 +162,8 @@ impl<'p> Stage<'p> {
             plan,
             cluster,
             ops: Vec::new(),
+            watch: None,
+            stopped: None,
             clients: Clients {
                 processes: (0..slots).collect(),
                 open: BTreeMap::new(),
@@ -174,11 +189,13 @@ impl<'p> Stage<'p> {
         }
         self.phase("load");
         let moments = moments(&plan.faults, plan.load.time);
+        self.watch = plan.load.stop_on_first.then(Watch::default);
         self.interpret(&mut Script {
             load: &mut *paced(plan),
             schedule: &mut Timeline::new(self.cluster.now(), moments),
             timeout: plan.load.timeout,
         })?;
+        self.stopped = self.watch.take().and_then(|watch| watch.why());
 
         self.phase("heal");
         self.note("heal", Value::Nil);
@@ -224,6 +241,9 @@ impl<'p> Stage<'p> {
         let (mut load_over, mut schedule_over) = (false, false);
         loop {
             let now = self.cluster.now();
+            if self.watch.as_ref().is_some_and(Watch::has_seen) {
+                (load_over, schedule_over) = (true, true);
+            }
             let (mut started, mut wake) = (false, now + IDLE);
             if !schedule_over && self.order.is_none() {
                 match self.ask_schedule(script)? {
@@ -393,6 +413,9 @@ impl<'p> Stage<'p> {
             node,
             error: entry.error,
         };
+        if let Some(watch) = &mut self.watch {
+            watch.take(&op);
+        }
         self.ops.push(op.clone());
         op
     }

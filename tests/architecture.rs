@@ -9,7 +9,7 @@ const CRATES: [&str; 4] = ["checkers", "workloads", "fixtures", "schism"];
 
 /// What each module of the control program may import from it and from the other crates.
 /// `run`, `campaign`, `cli` and what belongs to them wire the rest and are not listed.
-const MODULES: [(&str, &[&str]); 17] = [
+const MODULES: [(&str, &[&str]); 18] = [
     ("remote", &[]),
     ("inventory", &["remote"]),
     ("lab", &["inventory", "remote", "doctor"]),
@@ -43,10 +43,12 @@ const MODULES: [(&str, &[&str]); 17] = [
             "nemesis",
             "worker",
             "store",
+            "watch",
             "checkers::history",
             "workloads::generator",
         ],
     ),
+    ("watch", &["checkers::history", "checkers::streaming"]),
     ("worker", &["client", "workloads::generator"]),
     ("store", &["checkers::history"]),
     ("report", &["checkers", "claim", "plan"]),

@@ -143,6 +143,74 @@ async fn every_operation_ends_and_the_history_keeps_its_laws() {
     );
 }
 
+/// Writes and reads by turns, without end.
+struct Turns {
+    next: i64,
+}
+
+impl Generator for Turns {
+    fn next(&mut self, ctx: &mut Context<'_>) -> Next {
+        let Some(process) = ctx.free.first() else {
+            return Next::Wait { until: None };
+        };
+        self.next += 1;
+        let (f, value) = match self.next % 2 {
+            0 => ("read", Value::Nil),
+            _ => ("write", Value::Int(self.next)),
+        };
+        Next::Invoke(*process, Invocation::new(F::new(f), None, value))
+    }
+
+    fn update(&mut self, _: &Context<'_>, _: &Op) {}
+}
+
+/// Takes every write and forgets it.
+struct Forgetful;
+
+impl Connect for Forgetful {
+    type Client = Self;
+
+    fn open(&self, _: usize, _: u32) -> Self {
+        Self
+    }
+}
+
+impl Client for Forgetful {
+    async fn invoke(&mut self, _: &Invocation, _: Duration) -> Reply {
+        Reply {
+            outcome: Outcome::Ok(Value::Nil),
+            node: None,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_contradiction_ends_a_load_that_is_watched() {
+    let mut recorder = Recorder::new(None);
+    recorder.watch();
+    let mut interpreter = Interpreter::new(Forgetful, 1, &Seeds::new(1));
+    let script = Script {
+        load: &mut Turns { next: 0 },
+        schedule: &mut Orders(VecDeque::new()),
+        timeout: Duration::from_millis(20),
+        stop: &AtomicBool::new(false),
+        progress: &mut |_| {},
+    };
+    interpreter
+        .run(&mut recorder, &mut Peace, script)
+        .await
+        .unwrap();
+    let why = recorder.unwatch().expect("a write was forgotten");
+    assert!(why.contains("stale-read"), "{why}");
+    assert!(recorder.unwatch().is_none());
+    // A write, a read of nothing; what began before the loop looked is waited for.
+    assert!(
+        (4..=8).contains(&recorder.ops().len()),
+        "{:?}",
+        recorder.ops()
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_are_recorded_as_pairs_beside_the_load() {
     let mut recorder = Recorder::new(None);

@@ -352,3 +352,68 @@ fn deliberate_bugs_are_found() {
         );
     }
 }
+
+/// How many operations began before the final reads.
+fn load_of(plan: &Plan) -> usize {
+    let ops = simulate(plan).ops;
+    let load = ops.iter().take_while(|op| op.f != "heal");
+    load.filter(|op| op.kind == checkers::history::Kind::Invoke)
+        .count()
+}
+
+fn stopping(mut plan: Plan) -> Plan {
+    plan.load.stop_on_first = true;
+    plan
+}
+
+#[test]
+fn the_first_contradiction_ends_the_load_and_the_rest_follows() {
+    for name in ["async-follower-reads", "sync-follower-reads"] {
+        let whole = cell(name);
+        let plan = stopping(whole.clone());
+        let simulation = simulate(&plan);
+        let phase = |name: &str| {
+            let mut ops = simulation.ops.iter();
+            ops.any(|op| op.f == "phase" && op.value.as_str() == Some(name))
+        };
+        assert!(
+            phase("final") && phase("done"),
+            "{name}: the rest is missing"
+        );
+        let final_reads = simulation.ops.iter().any(|op| op.f == "final-read");
+        assert!(final_reads, "{name}: no final reads");
+        assert!(
+            load_of(&plan) * 4 < load_of(&whole),
+            "{name}: it did not stop early"
+        );
+        let verdict = judge(&plan, simulation);
+        assert_eq!(verdict.status, schism::report::verdict::Status::Violated);
+        let linearizable = verdict
+            .claims
+            .iter()
+            .find(|c| c.claim == Claim::Linearizable);
+        assert_eq!(linearizable.map(|c| c.verdict), Some(Verdict::Violated));
+        let why = verdict.why.expect("it says that it was stopped");
+        assert!(why.starts_with("the load was stopped early"), "{why}");
+        println!("{name}: {why}");
+    }
+}
+
+#[test]
+fn a_mode_that_keeps_its_promise_is_never_stopped() {
+    for plan in cells() {
+        if plan.expect.get(&Claim::Linearizable) != Some(&Expected::Held) {
+            continue;
+        }
+        for seed in 1..=SEEDS {
+            let whole = Plan {
+                seed,
+                ..plan.clone()
+            };
+            let plan = stopping(whole.clone());
+            let stopped = simulate(&plan);
+            assert_eq!(stopped.stopped, None, "{} seed {seed}", plan.name);
+            assert!(stopped == simulate(&whole), "watching changes the run");
+        }
+    }
+}

@@ -161,23 +161,26 @@ fn made(rng: &mut ChaCha8Rng, known: Known) -> History {
         entries.push((call.ends, false, at));
     }
     entries.sort_unstable();
-    let ops = entries.iter().enumerate().map(|(index, &(time, starts, at))| {
-        let call = &asked[at];
-        Op {
-            index,
-            time,
-            process: Process::Client(call.process),
-            kind: if starts { Kind::Invoke } else { call.kind },
-            f: F::new(call.f),
-            key: None,
-            value: match call.kind {
-                Kind::Ok if !starts => call.result.clone(),
-                _ => call.argument.clone(),
-            },
-            node: None,
-            error: None,
-        }
-    });
+    let ops = entries
+        .iter()
+        .enumerate()
+        .map(|(index, &(time, starts, at))| {
+            let call = &asked[at];
+            Op {
+                index,
+                time,
+                process: Process::Client(call.process),
+                kind: if starts { Kind::Invoke } else { call.kind },
+                f: F::new(call.f),
+                key: None,
+                value: match call.kind {
+                    Kind::Ok if !starts => call.result.clone(),
+                    _ => call.argument.clone(),
+                },
+                node: None,
+                error: None,
+            }
+        });
     // A process that goes on after info has a new number from its next call on.
     History::new(ops.collect()).expect("the test makes lawful histories")
 }
@@ -220,7 +223,10 @@ fn every_verdict_is_proven_to_other_code() {
         println!("{known}: {held} held, {violated} violated, {unknown} open");
         assert!(held > 100, "{known}: {held} held");
         let blind = matches!(known, Known::CasRegister | Known::Semaphore(_));
-        assert!(violated > 10 || blind, "{known}: {violated} violated, {unknown} open");
+        assert!(
+            violated > 10 || blind,
+            "{known}: {violated} violated, {unknown} open"
+        );
     }
 }
 
@@ -255,7 +261,10 @@ fn what_was_tampered_with_is_not_proven() {
 fn published_histories_are_proven() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/histories");
     let Ok(manifest) = std::fs::read_to_string(folder.join("MANIFEST.tsv")) else {
-        println!("SKIPPED: the recorded histories are not at {}", folder.display());
+        println!(
+            "SKIPPED: the recorded histories are not at {}",
+            folder.display()
+        );
         return;
     };
     let (mut count, mut open) = (0, 0);

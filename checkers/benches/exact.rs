@@ -182,7 +182,11 @@ fn tell(calls: &mut Calls, line: usize, process: u32, kind: Kind, asked: &Asked)
         _ => ValueRef::Int(asked.argument),
     };
     if asked.f == "cas" {
-        let old = if asked.old == 0 { None } else { Some(asked.old) };
+        let old = if asked.old == 0 {
+            None
+        } else {
+            Some(asked.old)
+        };
         checkers::history::with_pair(old, asked.argument, |pair| {
             calls.event(&event(line, process, kind, asked, pair));
         });
@@ -222,7 +226,9 @@ fn megabytes(name: &str) -> f64 {
 fn main() {
     let told = std::env::args().skip(1).find_map(|word| word.parse().ok());
     let ops: usize = told.unwrap_or(1_000_000);
-    println!("| objects | operations | keys | clients | unknown | M operations/s | bytes/operation | decided by |");
+    println!(
+        "| objects | operations | keys | clients | unknown | M operations/s | bytes/operation | decided by |"
+    );
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |");
     let rows = [
         (Known::Register, 1, 10, 0),
@@ -254,7 +260,10 @@ fn main() {
             if reset {
                 peak = peak.max(megabytes("VmHWM") - before);
             }
-            let names = report.figures.keys().filter_map(|name| name.strip_prefix("keys_by_"));
+            let names = report
+                .figures
+                .keys()
+                .filter_map(|name| name.strip_prefix("keys_by_"));
             by = names.collect::<Vec<_>>().join(", ");
         }
         #[expect(clippy::cast_precision_loss, reason = "it is printed with one digit")]

@@ -11,7 +11,9 @@ use std::collections::HashMap;
 
 use crate::history::columns::{Names, Processes};
 use crate::history::dictionary::{Dictionary, Interned, NIL};
-use crate::history::{Call, Columns, Ending, Event, F, History, Kind, Nanos, Op, Process, Sink, Warning};
+use crate::history::{
+    Call, Columns, Ending, Event, F, History, Kind, Nanos, Op, Process, Sink, Warning,
+};
 use crate::history::{Value, ValueRef};
 
 /// A time by rank: equal times are equal, and everything in the history is between
@@ -157,10 +159,14 @@ impl Calls {
             let error = errors.next_if(|(place, _)| *place as usize == at);
             if Some(columns.process[at]) == nemesis {
                 self.has_nemesis = true;
-                self.heard(at + 1, Some(columns.index[at] as usize), Some(columns.time[at]));
+                self.heard(
+                    at + 1,
+                    Some(columns.index[at] as usize),
+                    Some(columns.time[at]),
+                );
                 continue;
             }
-            self.entry(Entry {
+            self.entry(&Entry {
                 line: at + 1,
                 index: Some(columns.index[at] as usize),
                 time: Some(columns.time[at]),
@@ -280,7 +286,10 @@ impl Calls {
     #[must_use]
     pub fn by_indices(&self, indices: &[usize]) -> Vec<u32> {
         let mut found = Vec::new();
-        for index in indices.iter().filter_map(|index| u32::try_from(*index).ok()) {
+        for index in indices
+            .iter()
+            .filter_map(|index| u32::try_from(*index).ok())
+        {
             if let Ok(call) = self.index.binary_search(&index) {
                 found.push(narrow(call));
             }
@@ -408,7 +417,12 @@ impl Calls {
 
     /// Takes note of an entry's index and time; the rank of the time.
     #[inline]
-    fn heard(&mut self, line: usize, index: Option<usize>, time: Option<Nanos>) -> Option<(u32, Rank)> {
+    fn heard(
+        &mut self,
+        line: usize,
+        index: Option<usize>,
+        time: Option<Nanos>,
+    ) -> Option<(u32, Rank)> {
         let first = self.last_index.is_none();
         let index = match index {
             Some(index) => u32::try_from(index).ok().filter(|index| *index < GONE),
@@ -445,7 +459,7 @@ impl Calls {
     }
 
     #[inline]
-    fn entry(&mut self, entry: Entry<'_>) {
+    fn entry(&mut self, entry: &Entry<'_>) {
         if self.irregular.is_some() {
             return;
         }
@@ -459,7 +473,10 @@ impl Calls {
         let open = self.open[process];
         if entry.kind == Kind::Invoke {
             if open != NOWHERE {
-                return self.refuse(entry.line, "a process has two open calls, or goes on after info");
+                return self.refuse(
+                    entry.line,
+                    "a process has two open calls, or goes on after info",
+                );
             }
             self.open[process] = u32::try_from(self.len()).expect("it has an index");
             let (argument, second) = self.argument_of(&entry.value);
@@ -487,7 +504,11 @@ impl Calls {
         if entry.error != NIL {
             self.errors.insert(open, entry.error);
         }
-        self.open[process] = if entry.kind == Kind::Info { GONE } else { NOWHERE };
+        self.open[process] = if entry.kind == Kind::Info {
+            GONE
+        } else {
+            NOWHERE
+        };
         self.outcome[at] = entry.kind;
         if entry.kind == Kind::Info {
             self.lapsed.insert(open, self.last_time);
@@ -522,7 +543,10 @@ impl Calls {
     fn result_of(&mut self, at: usize, value: &Given<'_>) -> u32 {
         // Only of a compare-and-set nobody needs the result as a number.
         let cas = &*self.fs.list()[usize::from(self.f[at])] == "cas";
-        let asked = (self.argument[at], if cas { self.second[at] } else { NO_VALUE });
+        let asked = (
+            self.argument[at],
+            if cas { self.second[at] } else { NO_VALUE },
+        );
         match *value {
             Given::Text(ValueRef::List(mut items)) if items.len() == 2 && asked.1 != NO_VALUE => {
                 let (Some(first), Some(second)) = (items.next(), items.next()) else {
@@ -567,7 +591,7 @@ impl Sink for Calls {
         let process = self.processes.place(event.process);
         let key = event.key.map_or(NIL, |key| self.values.intern(key));
         let error = event.error.map_or(NIL, |error| self.values.text(error));
-        self.entry(Entry {
+        self.entry(&Entry {
             line: event.line,
             index: event.index,
             time: event.time,
@@ -581,7 +605,6 @@ impl Sink for Calls {
         });
     }
 }
-
 
 fn narrow(number: usize) -> u32 {
     u32::try_from(number).expect("calls are numbered with 32 bits")

@@ -18,8 +18,13 @@ pub(crate) fn time(time: Nanos, untimed: bool) -> String {
     }
 }
 
+/// A moment of a history that bears times, as [`ms`] has it.
+pub(crate) fn at(moment: Moment) -> String {
+    place(moment, false)
+}
+
 /// A moment that is neither before nor after the history, as [`time`] has it.
-pub(crate) fn at(moment: Moment, untimed: bool) -> String {
+pub(crate) fn place(moment: Moment, untimed: bool) -> String {
     if moment == NEVER {
         "the end of time".to_owned()
     } else {

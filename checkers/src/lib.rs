@@ -16,6 +16,7 @@ pub mod model;
 mod objects;
 pub mod report;
 pub mod stale;
+pub mod streaming;
 mod versions;
 
 pub use availability::Availability;

@@ -302,7 +302,7 @@ impl<'h> Ledger<'h> {
                             Some(taken) => format!(
                                 "all that is left had taken effect by {}, before the lost write \
                                  began",
-                                at(taken, false)
+                                at(taken)
                             ),
                         };
                         let mut evidence = final_entries(finals);

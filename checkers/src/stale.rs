@@ -380,7 +380,7 @@ fn explain(object: &Object<'_, RegisterCall<'_>>, read: &Judged) -> crate::Anoma
         "{} had taken effect by {}, {} before the read began; it was certainly {} and possibly \
          {} versions behind.",
         newer.value,
-        at(newer.f, false),
+        at(newer.f),
         ms(read.lag.behind_lo),
         read.lag.versions_lo,
         read.lag.versions_hi,

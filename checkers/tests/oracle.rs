@@ -356,7 +356,9 @@ fn laws_that_need_no_judge() {
         let before = verdict(&calls);
 
         let renamed = history(&calls, "another key", 1_000);
-        let renamed = Linearizable::default().check(&renamed, &Budget::unlimited()).verdict;
+        let renamed = Linearizable::default()
+            .check(&renamed, &Budget::unlimited())
+            .verdict;
         assert_eq!(before, renamed, "seed {seed}: names matter");
 
         let mut later = calls.clone();

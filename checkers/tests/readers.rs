@@ -270,6 +270,30 @@ fn every_cut_of_a_file_yields_what_is_whole() {
     );
 }
 
+/// Found by fuzzing: a number with an exponent that was cut after its `e` was an error, at the
+/// end of a file and wherever a window of the reader ends.
+#[test]
+fn a_number_may_be_cut_anywhere() {
+    let entry =
+        r#"{"index":0,"time":0,"process":"nemesis","type":"info","f":"slow","value":1.5e-7}"#;
+    for (format, begin) in [(Format::JepsenJson, "["), (Format::JsonLines, "")] {
+        let file = format!("{begin}{entry}");
+        for cut in 1..file.len() {
+            let read = read(format, &file.as_bytes()[..cut]);
+            let read = read.unwrap_or_else(|error| panic!("{format} cut at {cut}: {error}"));
+            assert!(read.ops.is_empty(), "{format} cut at {cut}");
+        }
+    }
+    // Its last characters stand on both sides of where a window ends.
+    for shift in 0..8 {
+        let before = (1 << 18) - entry.len() + 2 - shift;
+        let file = format!("[{}{entry}]", " ".repeat(before));
+        let whole = read(Format::JepsenJson, file.as_bytes());
+        let whole = whole.unwrap_or_else(|error| panic!("shifted by {shift}: {error}"));
+        assert_eq!(whole.ops[0].value, Value::str("1.5e-7"));
+    }
+}
+
 #[test]
 fn a_cut_log_says_what_it_cannot_know() {
     let log = "3\t:invoke\t:write\t12\n3\t:ok\t:write\t12\n";

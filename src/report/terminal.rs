@@ -35,7 +35,7 @@ pub fn run(
             .findings
             .iter()
             .find(|finding| claim.findings.contains(&finding.id));
-        let told = first.map(|finding| story(finding, picture(finding)));
+        let told = first.map(|finding| story(finding, picture(finding).as_deref()));
         text += &told.unwrap_or_default();
     }
     text += &footer(verdict, directory);
@@ -127,7 +127,7 @@ fn checked(verdict: &RunVerdict, claim: Claim) -> String {
 
 /// A finding in at most fifteen lines.
 #[must_use]
-pub fn story(finding: &Finding, picture: Option<String>) -> String {
+pub fn story(finding: &Finding, picture: Option<&str>) -> String {
     let key = finding
         .key
         .as_deref()
@@ -140,7 +140,7 @@ pub fn story(finding: &Finding, picture: Option<String>) -> String {
         finding.claim.as_str(),
         finding.ops.len()
     );
-    for line in picture.iter().flat_map(|picture| picture.lines()) {
+    for line in picture.unwrap_or_default().lines() {
         text += &format!("  {line}\n");
     }
     for (number, step) in finding.argument.iter().take(12).enumerate() {
@@ -185,10 +185,13 @@ pub fn history(
     }
     if verdict.findings.len() > 1 {
         let all = number("contradictions");
-        text += &format!("  found    {} contradictions; this is the first\n", thousands(all));
+        text += &format!(
+            "  found    {} contradictions; this is the first\n",
+            thousands(all)
+        );
     }
     if let Some(finding) = verdict.findings.first() {
-        text += &format!("\n{}", story(finding, picture(finding)));
+        text += &format!("\n{}", story(finding, picture(finding).as_deref()));
     }
     for command in &verdict.reproduce {
         text += &format!("  again    {command}\n");
@@ -211,7 +214,9 @@ pub fn decided_by(verdict: &RunVerdict) -> Option<String> {
         [] => None,
         [(name, _)] => Some(format!("by {name}")),
         several => {
-            let parts = several.iter().map(|(name, count)| format!("{name} {count}"));
+            let parts = several
+                .iter()
+                .map(|(name, count)| format!("{name} {count}"));
             Some(format!("by {}", parts.collect::<Vec<_>>().join(", ")))
         }
     }
@@ -272,7 +277,7 @@ const GIVEN_UP_FIRST: [&str; 3] = ["seed", "write p50/p99 ms", "writable"];
 type Column = fn(&RunVerdict) -> String;
 
 /// The table of a campaign: a row a run, and whether each came out as expected; under it, why
-/// runs were not valid. Columns are left out until it fits into `width`.
+/// runs were not valid or are partial. Columns are left out until it fits into `width`.
 #[must_use]
 pub fn campaign(verdicts: &[RunVerdict], width: usize, charset: Charset) -> String {
     let mut table = String::new();
@@ -290,7 +295,8 @@ pub fn campaign(verdicts: &[RunVerdict], width: usize, charset: Charset) -> Stri
             break;
         }
     }
-    for verdict in verdicts.iter().filter(|verdict| verdict.claims.is_empty()) {
+    let told = |verdict: &&RunVerdict| verdict.claims.is_empty() || verdict.why.is_some();
+    for verdict in verdicts.iter().filter(told) {
         let why = verdict.why.as_deref().unwrap_or("nothing succeeded");
         table += &format!("\n  {}, seed {}: {why}", verdict.name, verdict.seed);
     }

@@ -26,7 +26,11 @@ impl Bar {
     pub fn of(call: &Call<'_>) -> Self {
         let node = call.node().map_or(String::new(), |node| format!(" {node}"));
         let ok = call.complete.filter(|op| op.kind == Kind::Ok);
-        let failed = if call.outcome() == Kind::Fail { ", failed" } else { "" };
+        let failed = if call.outcome() == Kind::Fail {
+            ", failed"
+        } else {
+            ""
+        };
         Self {
             who: format!("{}{node}", call.invoke.process),
             what: format!("{}{failed}", words(call.invoke, ok)),
@@ -138,7 +142,11 @@ pub fn draw(bars: &[Bar], lines: usize, width: usize, charset: Charset) -> Optio
             line.push_str(&bar.what);
             line.push(' ');
             line.extend(std::iter::repeat_n(signs[1], after));
-            line.push(if bar.ends.is_some() { signs[2] } else { signs[3] });
+            line.push(if bar.ends.is_some() {
+                signs[2]
+            } else {
+                signs[3]
+            });
         }
         line
     });

@@ -99,7 +99,10 @@ pub fn verify(history: &History, certificate: &str) -> Verified {
 fn sort(number: usize, line: &Line) -> Result<(Sort, State), Verified> {
     let sort = Sort::named(&line.model)
         .ok_or_else(|| Verified::Wrong(format!("line {number}: no model {:?}", line.model)))?;
-    Ok((sort, sort.initial(line.absent.as_ref().unwrap_or(&Value::Nil))))
+    Ok((
+        sort,
+        sort.initial(line.absent.as_ref().unwrap_or(&Value::Nil)),
+    ))
 }
 
 /// What a call is about: no two lines may be about the same.
@@ -108,7 +111,9 @@ fn objects(sort: Sort, call: &Call<'_>, whole: bool) -> Vec<(Value, Option<Value
     match sort {
         Sort::Registers => {
             let steps = call.invoke.value.as_list().unwrap_or_default();
-            let keys = steps.iter().filter_map(|step| step.as_list()?.get(1).cloned());
+            let keys = steps
+                .iter()
+                .filter_map(|step| step.as_list()?.get(1).cloned());
             keys.map(|key| (key, None)).collect()
         }
         Sort::Set if !whole => vec![(key, Some(call.invoke.value.clone()))],
@@ -188,7 +193,9 @@ fn orders(calls: &[Call<'_>], lines: &[(usize, Line)]) -> Result<Verified, Verif
             let strict = call.outcome() == Kind::Fail && f == "cas";
             let of_strict = || {
                 let key = (call.invoke.key.clone().unwrap_or_default(), None);
-                owner.get(&key).is_some_and(|(_, sort)| sort.is_required(call))
+                owner
+                    .get(&key)
+                    .is_some_and(|(_, sort)| sort.is_required(call))
             };
             if ordered[place] || !strict || !of_strict() {
                 continue;
@@ -259,9 +266,17 @@ fn contradiction(calls: &[Call<'_>], lines: &[(usize, Line)]) -> Result<Verified
 /// out, which is right only if the rest is legal whenever the whole is.
 fn covers(sort: Sort, calls: &[Call<'_>], pieces: &[Piece<'_>]) -> Result<(), Verified> {
     let inside: HashSet<usize> = pieces.iter().map(|piece| piece.call.invoke.index).collect();
-    let key = pieces.first().and_then(|piece| piece.call.invoke.key.clone());
-    let last = pieces.iter().filter_map(|piece| piece.call.returned()).max();
-    let mentioned: BTreeSet<Value> = pieces.iter().flat_map(|piece| values(&piece.call)).collect();
+    let key = pieces
+        .first()
+        .and_then(|piece| piece.call.invoke.key.clone());
+    let last = pieces
+        .iter()
+        .filter_map(|piece| piece.call.returned())
+        .max();
+    let mentioned: BTreeSet<Value> = pieces
+        .iter()
+        .flat_map(|piece| values(&piece.call))
+        .collect();
     // Of registers: what was read or expected; and whether something is known not to have been.
     let needed: BTreeSet<Value> = (pieces.iter())
         .filter_map(|piece| match piece.call.invoke.value.as_list() {
@@ -270,15 +285,21 @@ fn covers(sort: Sort, calls: &[Call<'_>], pieces: &[Piece<'_>]) -> Result<(), Ve
             _ => None,
         })
         .collect();
-    let is_not = pieces.iter().any(|piece| piece.call.outcome() == Kind::Fail && piece.required);
+    let is_not = pieces
+        .iter()
+        .any(|piece| piece.call.outcome() == Kind::Fail && piece.required);
     let unsure = |call: &Call<'_>, why: &str| {
         let index = call.invoke.index;
-        Err(Verified::Unknown(format!("the call at index {index} {why}")))
+        Err(Verified::Unknown(format!(
+            "the call at index {index} {why}"
+        )))
     };
     let others = calls.iter().filter(|call| {
         let later = last.is_some_and(|last| call.invoke.time > last);
         let same = sort == Sort::Registers || call.invoke.key == key;
-        same && !later && sort.has(call.invoke.f.as_str()) && !inside.contains(&call.invoke.index)
+        same && !later
+            && sort.has(call.invoke.f.as_str())
+            && !inside.contains(&call.invoke.index)
             && call.outcome() != Kind::Fail
     });
     for call in others {
@@ -342,7 +363,10 @@ fn halves(calls: &[Call<'_>], inside: &HashSet<usize>, call: &Call<'_>) -> bool 
                 && other.outcome() != Kind::Fail
         })
         .collect();
-    let Some(at) = own.iter().position(|other| other.invoke.index == call.invoke.index) else {
+    let Some(at) = own
+        .iter()
+        .position(|other| other.invoke.index == call.invoke.index)
+    else {
         return false;
     };
     let other = if call.invoke.f == "acquire" {
@@ -357,7 +381,10 @@ fn halves(calls: &[Call<'_>], inside: &HashSet<usize>, call: &Call<'_>) -> bool 
 /// The values that a call names.
 fn values(call: &Call<'_>) -> Vec<Value> {
     let mut values = Vec::new();
-    let ok = call.complete.filter(|op| op.kind == Kind::Ok).map(|op| &op.value);
+    let ok = call
+        .complete
+        .filter(|op| op.kind == Kind::Ok)
+        .map(|op| &op.value);
     for value in [Some(&call.invoke.value), ok].into_iter().flatten() {
         match value {
             Value::List(items) => values.extend(items.iter().cloned()),

@@ -20,7 +20,9 @@ pub(super) enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sort {
     /// Whether a compare-and-set that failed found another value.
-    Register { strict: bool },
+    Register {
+        strict: bool,
+    },
     Registers,
     Text,
     Mutex,
@@ -104,7 +106,10 @@ impl Sort {
     /// The state after the call; none if it could not have happened here.
     pub(super) fn step(self, state: &State, call: &Call<'_>) -> Option<State> {
         let argument = &call.invoke.value;
-        let result = call.complete.filter(|op| op.kind == Kind::Ok).map(|op| &op.value);
+        let result = call
+            .complete
+            .filter(|op| op.kind == Kind::Ok)
+            .map(|op| &op.value);
         let f = call.invoke.f.as_str();
         match (self, state) {
             (Self::Register { .. }, State::Value(held)) => {
@@ -118,7 +123,9 @@ impl Sort {
                 }
             }
             (Self::Text, State::Value(held)) => match f {
-                "get" => result.is_none_or(|seen| seen == held).then(|| state.clone()),
+                "get" => result
+                    .is_none_or(|seen| seen == held)
+                    .then(|| state.clone()),
                 "put" => Some(State::Value(argument.clone())),
                 "delete" => Some(State::Value(Value::Nil)),
                 "append" => {
@@ -169,7 +176,9 @@ impl Sort {
             (Self::Set, State::Elements(held)) => set(held, call).map(State::Elements),
             (Self::Ids, State::Elements(held)) => {
                 let mut held = held.clone();
-                result.is_none_or(|id| held.insert(id.clone())).then_some(State::Elements(held))
+                result
+                    .is_none_or(|id| held.insert(id.clone()))
+                    .then_some(State::Elements(held))
             }
             (Self::Counter, &State::Count(count)) => match f {
                 "add" | "increment" => count.checked_add(argument.as_int()?).map(State::Count),
@@ -209,7 +218,10 @@ impl Sort {
 fn set(held: &BTreeSet<Value>, call: &Call<'_>) -> Option<BTreeSet<Value>> {
     let mut next = held.clone();
     let argument = &call.invoke.value;
-    let result = call.complete.filter(|op| op.kind == Kind::Ok).map(|op| &op.value);
+    let result = call
+        .complete
+        .filter(|op| op.kind == Kind::Ok)
+        .map(|op| &op.value);
     let fits = match (call.invoke.f.as_str(), result) {
         ("add", _) => {
             next.insert(argument.clone());
@@ -229,10 +241,7 @@ fn set(held: &BTreeSet<Value>, call: &Call<'_>) -> Option<BTreeSet<Value>> {
     fits.then_some(next)
 }
 
-fn transaction(
-    held: &BTreeMap<Value, Value>,
-    call: &Call<'_>,
-) -> Option<BTreeMap<Value, Value>> {
+fn transaction(held: &BTreeMap<Value, Value>, call: &Call<'_>) -> Option<BTreeMap<Value, Value>> {
     let done = call.complete.filter(|op| op.kind == Kind::Ok);
     let steps = done.map_or(&call.invoke.value, |op| &op.value).as_list()?;
     let mut next = held.clone();

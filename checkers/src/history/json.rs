@@ -149,6 +149,9 @@ impl<'a> Json<'a> {
         while bytes.get(self.at).is_some_and(fraction) {
             self.at += 1;
         }
+        if self.at == bytes.len() {
+            return Err(Stop::Short);
+        }
         let text = self.since(start);
         if text.parse::<f64>().is_err() {
             return Err(Stop::wrong(format!("{text:?} is not a number")));

@@ -840,7 +840,12 @@ mod tests {
             1..4 => ("append", Value::Str(format!(",{}", count * 7).into())),
             _ => ("get", Value::Nil),
         });
-        begun.agrees("texts with commas in front", 10, |calls| Appends::new(calls, false), 0.1);
+        begun.agrees(
+            "texts with commas in front",
+            10,
+            |calls| Appends::new(calls, false),
+            0.1,
+        );
         let codes = trial(|rng, count| {
             let text = ["aa", "ab", "ba", "bba", "bbb", "c", "da", "dddd"];
             let text = Value::str(text[usize::try_from(count).unwrap() % 8]);
@@ -850,7 +855,12 @@ mod tests {
                 _ => ("get", Value::Nil),
             }
         });
-        codes.agrees("texts of a prefix code", 10, |calls| Appends::new(calls, false), 0.0);
+        codes.agrees(
+            "texts of a prefix code",
+            10,
+            |calls| Appends::new(calls, false),
+            0.0,
+        );
         let ambiguous = trial(|rng, count| match rng.random_range(0..8) {
             0 => (
                 "put",
@@ -862,7 +872,12 @@ mod tests {
             ),
             _ => ("get", Value::Nil),
         });
-        ambiguous.agrees("texts of pieces that repeat", 10, |calls| Appends::new(calls, false), 0.9);
+        ambiguous.agrees(
+            "texts of pieces that repeat",
+            10,
+            |calls| Appends::new(calls, false),
+            0.9,
+        );
     }
 
     #[test]
@@ -873,7 +888,12 @@ mod tests {
             3 => ("append", piece(count)),
             _ => ("get", Value::Nil),
         });
-        deleted.agrees("texts with deletes", 5, |calls| Appends::new(calls, false), 0.6);
+        deleted.agrees(
+            "texts with deletes",
+            5,
+            |calls| Appends::new(calls, false),
+            0.6,
+        );
         let plain = trial(|rng, count| match rng.random_range(0..9) {
             0..4 => (
                 "put",

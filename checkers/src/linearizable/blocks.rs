@@ -262,7 +262,11 @@ impl Versions {
             NONE
         };
         let version = &mut self.list[place as usize];
-        version.is |= if version.is & WRITTEN == 0 { WRITTEN } else { REPEATED };
+        version.is |= if version.is & WRITTEN == 0 {
+            WRITTEN
+        } else {
+            REPEATED
+        };
         if required {
             version.is |= LIVE;
         }
@@ -405,7 +409,11 @@ impl Local {
         let (mut first, mut last, mut count) = (NONE, 0, 0);
         for row in rows {
             let expects = (row.role == Role::Cas).then_some(row.b);
-            for value in [Some(row.a), expects].into_iter().flatten().filter(|v| *v != NIL) {
+            for value in [Some(row.a), expects]
+                .into_iter()
+                .flatten()
+                .filter(|v| *v != NIL)
+            {
                 first = first.min(value);
                 last = last.max(value);
                 count += 1;
@@ -416,7 +424,10 @@ impl Local {
             let places = vec![NONE; range];
             Self::Dense { first, places }
         } else {
-            let bits = (count * 2).next_power_of_two().trailing_zeros().clamp(1, 32);
+            let bits = (count * 2)
+                .next_power_of_two()
+                .trailing_zeros()
+                .clamp(1, 32);
             Self::Hashed {
                 table: vec![(NIL, NONE); 1 << bits],
                 shift: 32 - bits,

@@ -4,10 +4,10 @@ use super::exact::{self, Exact, Finding};
 use super::infer::{self, Kinds};
 use super::search;
 use super::{Group, Linearizable, Tell, Visit, by, narrow};
+use crate::Budget;
 use crate::calls::Calls;
 use crate::history::Value;
 use crate::model::{Known, Model};
-use crate::Budget;
 
 /// A legal order of the calls of one object, or of objects that some call connects.
 #[derive(Clone, Debug, PartialEq, Eq)]

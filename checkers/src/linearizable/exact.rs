@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::calls::{Calls, NEVER, Rank};
-use crate::{Anomaly, Budget, explain};
 use crate::history::Value;
+use crate::{Anomaly, Budget, explain};
 
 /// A call as an algorithm sees it.
 #[derive(Clone, Copy, Debug)]
@@ -62,10 +62,7 @@ impl Contradiction {
     /// With its calls in words, and the time at which the last of them was over.
     pub(super) fn told(&self, calls: &Calls, key: &Value) -> (u64, Anomaly) {
         let ops: Vec<_> = self.calls.iter().map(|&call| calls.ops(call)).collect();
-        let ops: Vec<_> = ops
-            .iter()
-            .map(|ops| calls.call(ops))
-            .collect();
+        let ops: Vec<_> = ops.iter().map(|ops| calls.call(ops)).collect();
         let ops: Vec<_> = ops.iter().collect();
         explain::anomaly(self.name, key, &ops, self.conclusion.clone())
     }
@@ -168,7 +165,11 @@ pub(super) fn by_key<E: Exact>(
             rows
         }
     };
-    ByKey { rows, keys, unreadable }
+    ByKey {
+        rows,
+        keys,
+        unreadable,
+    }
 }
 
 /// Judges every object, on all cores; findings in the order of the keys. None for those that
@@ -226,12 +227,11 @@ pub(super) mod oracle {
 
     use super::{Exact, Finding, by_key};
     use crate::calls::Calls;
-    use crate::linearizable::search::oracle::{Made, history, possible};
     use crate::linearizable::search::Item;
+    use crate::linearizable::search::oracle::{Made, history, possible};
     use crate::model::Model;
 
     /// How many random histories to try: as many as `SCHISM_SOAK_SEEDS` says, or `usual`.
-    #[expect(clippy::disallowed_methods, reason = "`make soak` asks for more")]
     pub(in crate::linearizable) fn seeds(usual: u64) -> u64 {
         let told = std::env::var("SCHISM_SOAK_SEEDS").ok();
         told.and_then(|seeds| seeds.parse().ok()).unwrap_or(usual)
@@ -284,7 +284,9 @@ pub(super) mod oracle {
             let seen = calls.call(&ops);
             let decoded = M::decode(&seen).expect("it can be read");
             if let Some(decoded) = decoded {
-                state = state.step(&decoded).unwrap_or_else(|| panic!("illegal: {}", told()));
+                state = state
+                    .step(&decoded)
+                    .unwrap_or_else(|| panic!("illegal: {}", told()));
             }
         }
         let mut sorted = order.to_vec();

@@ -19,7 +19,6 @@
 //!
 //! **Source**: Henzinger, Sezgin and Vafeiadis, "Aspect-oriented linearizability proofs", 2013.
 
-
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 

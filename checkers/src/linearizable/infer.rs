@@ -198,7 +198,9 @@ fn infer(mask: u32) -> Result<Option<Known>, String> {
     if only(&["append", "read"]) && any(&["append"]) {
         return Ok(Some(Known::AppendList));
     }
-    if only(&["add", "read-set"]) || only(&["add", "read"]) && any(&["add"]) && mask & READS_LIST != 0 {
+    if only(&["add", "read-set"])
+        || only(&["add", "read"]) && any(&["add"]) && mask & READS_LIST != 0
+    {
         return Ok(Some(Known::GrowOnlySet));
     }
     if only(&["add", "remove", "contains", "read-set"]) {

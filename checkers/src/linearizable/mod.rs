@@ -238,7 +238,12 @@ fn by<V: Visit>(known: Known, calls: &Calls, visit: V) -> V::Done {
         }
         Known::Semaphore(permits) => {
             let semaphores = lock::Semaphores::new(calls, permits);
-            visit.exact("deadlines", &semaphores, &model::Semaphore::new(permits), None)
+            visit.exact(
+                "deadlines",
+                &semaphores,
+                &model::Semaphore::new(permits),
+                None,
+            )
         }
         Known::Set => {
             let elements = elements::Elements::new(calls);
@@ -281,7 +286,7 @@ impl Visit for &mut Group<'_> {
     fn search<M: Model>(self, initial: &M) {
         let groups = self.readable();
         let groups = self.connected(groups);
-        self.search_in(initial, groups);
+        self.search_in(initial, &groups);
     }
 }
 
@@ -353,7 +358,7 @@ impl Group<'_> {
         ))
     }
 
-    fn search_in<M: Model>(&mut self, initial: &M, groups: Vec<Vec<u32>>) {
+    fn search_in<M: Model>(&mut self, initial: &M, groups: &[Vec<u32>]) {
         search::judge_all(initial, self.calls, groups, self.budget, &mut self.tally);
     }
 
@@ -424,7 +429,7 @@ impl Group<'_> {
         drop(objects);
         if !to_search.is_empty() {
             let groups = self.groups(&to_search);
-            self.search_in(initial, groups);
+            self.search_in(initial, &groups);
         }
     }
 

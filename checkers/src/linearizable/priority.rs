@@ -19,7 +19,6 @@
 //! linearizability proofs", 2013, for priority queues by Bouajjani, Enea and Wang, "Checking
 //! linearizability of concurrent priority queues", 2017.
 
-
 use super::container::{
     Container, Cover, Element, Elements, NOWHERE, Role, Settled, Words, narrow,
 };

@@ -133,7 +133,10 @@ impl<'h> Judge<'_, 'h> {
 
     /// Whether the history bears no times.
     fn untimed(&self) -> bool {
-        self.object.calls.first().is_some_and(|first| first.call.untimed)
+        self.object
+            .calls
+            .first()
+            .is_some_and(|first| first.call.untimed)
     }
 
     fn live_ids(&self) -> impl Iterator<Item = usize> + '_ {
@@ -320,8 +323,8 @@ impl<'h> Judge<'_, 'h> {
                 format!(
                     "{value} was in effect by {}, yet what must come before it began only \
                      at {}.",
-                    explain::at(earliest.at, untimed),
-                    explain::at(before.at, untimed)
+                    explain::place(earliest.at, untimed),
+                    explain::place(before.at, untimed)
                 )
             });
         }
@@ -439,7 +442,7 @@ impl<'h> Judge<'_, 'h> {
         let times = [old_end.at, new_start.at, new_end.at, old.s.at];
         let untimed = self.untimed();
         self.report(name, &calls, || {
-            let [f_a, s_b, f_b, s_a] = times.map(|at| explain::at(at, untimed));
+            let [f_a, s_b, f_b, s_a] = times.map(|at| explain::place(at, untimed));
             let [old_f, new_s, new_f, old_s] = what;
             let first = if times[0] == BEFORE {
                 format!("{old_f} was there from the beginning, and")

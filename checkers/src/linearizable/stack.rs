@@ -29,7 +29,6 @@
 //! linearizability to state reachability", 2015; near-linear monitoring by Lee and Mathur,
 //! "Efficient decrease-and-conquer linearizability monitoring", 2025.
 
-
 use std::collections::VecDeque;
 
 use super::container::{

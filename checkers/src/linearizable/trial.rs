@@ -192,9 +192,7 @@ impl<M: Model> Trial<M> {
 
 /// Whether an order is legal, keeps real time and leaves out nothing that happened.
 fn replay<M: Model>(calls: &Calls, order: &[u32], initial: &M, made: &[Made]) {
-    let decode = |call: u32| {
-        M::decode(&calls.call(&calls.ops(call))).expect("it can be read")
-    };
+    let decode = |call: u32| M::decode(&calls.call(&calls.ops(call))).expect("it can be read");
     let mut there = vec![false; calls.len()];
     let (mut state, mut latest) = (initial.clone(), 0);
     for &call in order {

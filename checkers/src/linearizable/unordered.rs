@@ -17,7 +17,6 @@
 //! **Source**: the part on emptiness of Henzinger, Sezgin and Vafeiadis, "Aspect-oriented
 //! linearizability proofs", 2013.
 
-
 use super::container::{Container, Elements, NOWHERE, Role, Words};
 use super::exact::{Exact, Finding, Row};
 use crate::calls::{Calls, Rank};

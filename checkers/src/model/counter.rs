@@ -20,7 +20,6 @@ impl Model for Counter {
     type Call = CounterCall;
     const IMPERSONAL: bool = true;
 
-
     fn decode(call: &Call<'_>) -> Result<Option<CounterCall>, String> {
         let by = || {
             call.invoke

@@ -26,7 +26,6 @@ impl Model for KeyValue {
     type Call = KeyCall;
     const IMPERSONAL: bool = true;
 
-
     fn decode(call: &Call<'_>) -> Result<Option<KeyCall>, String> {
         let argument = call.invoke.value.clone();
         Ok(match call.invoke.f.as_str() {
@@ -92,7 +91,6 @@ fn steps(value: &Value) -> Option<Vec<(bool, Value, Value)>> {
 impl Model for MultiRegister {
     type Call = MultiCall;
     const IMPERSONAL: bool = true;
-
 
     fn decode(call: &Call<'_>) -> Result<Option<MultiCall>, String> {
         let op = match call.complete.filter(|op| op.kind != Kind::Info) {

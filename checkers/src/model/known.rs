@@ -92,9 +92,7 @@ impl Known {
             Self::MultiRegister => &["txn"],
             Self::KeyValue => &["get", "put", "append", "delete"],
             Self::Mutex | Self::ReentrantMutex | Self::Semaphore(_) => &["acquire", "release"],
-            Self::FifoQueue | Self::UnorderedQueue | Self::PriorityQueue => {
-                &["enqueue", "dequeue"]
-            }
+            Self::FifoQueue | Self::UnorderedQueue | Self::PriorityQueue => &["enqueue", "dequeue"],
             Self::Stack => &["push", "pop"],
             Self::Set => &["add", "remove", "contains", "read-set"],
             Self::GrowOnlySet => &["add", "read-set", "read"],

@@ -37,7 +37,8 @@ impl Model for Mutex {
     }
 
     fn shown(&self) -> String {
-        self.0.map_or("free".to_owned(), |who| format!("held by {who}"))
+        self.0
+            .map_or("free".to_owned(), |who| format!("held by {who}"))
     }
 
     fn step(&self, call: &LockCall) -> Option<Self> {
@@ -109,7 +110,6 @@ impl Model for Semaphore {
     /// Whether a permit is taken or given back; by whom does not matter.
     type Call = bool;
     const IMPERSONAL: bool = true;
-
 
     fn decode(call: &Call<'_>) -> Result<Option<bool>, String> {
         Ok(decode(call)?.map(|call| matches!(call, LockCall::Acquire(_))))

@@ -39,7 +39,6 @@ impl Model for FifoQueue {
     type Call = QueueCall;
     const IMPERSONAL: bool = true;
 
-
     fn decode(call: &Call<'_>) -> Result<Option<QueueCall>, String> {
         decode(call, "enqueue", "dequeue")
     }
@@ -75,7 +74,6 @@ impl Model for Stack {
     type Call = QueueCall;
     const IMPERSONAL: bool = true;
 
-
     fn decode(call: &Call<'_>) -> Result<Option<QueueCall>, String> {
         decode(call, "push", "pop")
     }
@@ -110,7 +108,6 @@ pub struct PriorityQueue(pub BTreeMap<Value, u32>);
 impl Model for PriorityQueue {
     type Call = QueueCall;
     const IMPERSONAL: bool = true;
-
 
     fn decode(call: &Call<'_>) -> Result<Option<QueueCall>, String> {
         decode(call, "enqueue", "dequeue")
@@ -155,7 +152,6 @@ impl Default for UnorderedQueue {
 impl Model for UnorderedQueue {
     type Call = QueueCall;
     const IMPERSONAL: bool = true;
-
 
     fn decode(call: &Call<'_>) -> Result<Option<QueueCall>, String> {
         decode(call, "enqueue", "dequeue")

@@ -29,7 +29,6 @@ impl Model for Register {
     type Call = RegisterCall;
     const IMPERSONAL: bool = true;
 
-
     fn decode(call: &Call<'_>) -> Result<Option<RegisterCall>, String> {
         let mismatch = call.complete.is_some_and(|op| {
             let error = op.error.as_deref().unwrap_or_default();
@@ -71,7 +70,6 @@ pub struct CasRegister(pub Register);
 impl Model for CasRegister {
     type Call = RegisterCall;
     const IMPERSONAL: bool = true;
-
 
     fn decode(call: &Call<'_>) -> Result<Option<RegisterCall>, String> {
         decode(call, true)

@@ -58,7 +58,6 @@ impl Model for Set {
     type Call = SetCall;
     const IMPERSONAL: bool = true;
 
-
     fn decode(call: &Call<'_>) -> Result<Option<SetCall>, String> {
         decode(call)
     }
@@ -104,7 +103,6 @@ impl Model for GrowOnlySet {
     type Call = SetCall;
     const IMPERSONAL: bool = true;
 
-
     fn decode(call: &Call<'_>) -> Result<Option<SetCall>, String> {
         match decode(call)? {
             Some(SetCall::Remove(_)) => Err("a grow-only set has no remove".to_owned()),
@@ -139,7 +137,6 @@ pub struct UniqueId {
 impl Model for UniqueId {
     type Call = ();
     const IMPERSONAL: bool = true;
-
 
     fn decode(call: &Call<'_>) -> Result<Option<()>, String> {
         match call.invoke.f.as_str() {

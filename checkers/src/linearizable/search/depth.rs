@@ -208,8 +208,9 @@ fn replay<const N: usize>(shape: &Shape, steps: &mut Steps<'_>, path: &[Config<N
                     break;
                 }
                 let next = path.next().expect("the path leads to the end");
-                let slot = (STATE_BITS..narrow(holders.len()))
-                    .find(|&bit| holders[bit as usize] != NONE && has(next, bit) && !has(&config, bit));
+                let slot = (STATE_BITS..narrow(holders.len())).find(|&bit| {
+                    holders[bit as usize] != NONE && has(next, bit) && !has(&config, bit)
+                });
                 match slot {
                     Some(slot) => order.push(holders[slot as usize]),
                     None => {
@@ -227,7 +228,9 @@ fn replay<const N: usize>(shape: &Shape, steps: &mut Steps<'_>, path: &[Config<N
             holders[bit as usize] = NONE;
         } else if let Event::Begin(task) = event {
             match shape.tasks[task as usize] {
-                Task { bit: NONE, class, .. } => optional[class as usize].push(task),
+                Task {
+                    bit: NONE, class, ..
+                } => optional[class as usize].push(task),
                 Task { bit, .. } => holders[bit as usize] = task,
             }
         }

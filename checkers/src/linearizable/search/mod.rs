@@ -199,7 +199,7 @@ impl<M: Model> Checker for Search<M> {
         let mut tally = Tally::default();
         let mut report = Report::new(&self.name, Verdict::Held);
         let every = (0..u32::try_from(calls.len()).expect("they are numbered")).collect();
-        judge_all(&self.initial, &calls, vec![every], budget, &mut tally);
+        judge_all(&self.initial, &calls, &[every], budget, &mut tally);
         let (ops, info) = (tally.sums.ops, tally.sums.info);
         report.figure("ops_checked", ops);
         report.figure("info_ops", info);
@@ -215,7 +215,7 @@ impl<M: Model> Checker for Search<M> {
 pub(super) fn judge_all<M: Model>(
     initial: &M,
     calls: &Calls,
-    groups: Vec<Vec<u32>>,
+    groups: &[Vec<u32>],
     budget: &Budget,
     tally: &mut Tally,
 ) {
@@ -390,8 +390,11 @@ type Print = (u32, u16, u32, u32, u32, Kind, u32, u32);
 /// Decodes calls; of those that are alike one.
 struct Decoder<M: Model> {
     known: HashMap<Print, u32, BuildHasherDefault<Fx>>,
-    decoded: Vec<(Vec<Object>, Result<Option<M::Call>, String>)>,
+    decoded: Vec<Decoded<M>>,
 }
+
+/// The objects that a call touches, and what it asks of the model.
+type Decoded<M> = (Vec<Object>, Result<Option<<M as Model>::Call>, String>);
 
 impl<M: Model> Default for Decoder<M> {
     fn default() -> Self {
@@ -430,11 +433,7 @@ impl<M: Model> Decoder<M> {
 }
 
 /// Sorts calls into components, in the order of their first calls.
-fn split<M: Model>(
-    calls: &Calls,
-    of: &[u32],
-    decoder: &mut Decoder<M>,
-) -> Vec<Component<M::Call>> {
+fn split<M: Model>(calls: &Calls, of: &[u32], decoder: &mut Decoder<M>) -> Vec<Component<M::Call>> {
     if !M::IMPERSONAL {
         // Nothing is ever found again.
         *decoder = Decoder::default();

@@ -314,7 +314,11 @@ fn follow<M: Model>(
     for position in 0..u32::try_from(items.len()).expect("few") {
         let times = order.iter().filter(|item| **item == position).count();
         let required = items[position as usize].is_required();
-        assert!(times == 1 || times == 0 && !required, "{order:?}: {}", told());
+        assert!(
+            times == 1 || times == 0 && !required,
+            "{order:?}: {}",
+            told()
+        );
     }
 }
 

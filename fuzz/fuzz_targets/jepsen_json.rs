@@ -1,0 +1,5 @@
+//! Jepsen's JSON.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::reader(fuzz::Format::JepsenJson, data));
