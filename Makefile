@@ -17,11 +17,20 @@ test: setup
 	cargo test --workspace
 
 # Figures, side by side with a simple baseline where there is one.
+# HISTORIES names a folder of histories of known difficulty; see benches/named.rs.
+OPS ?= 10000000
 bench: setup
 	cargo bench --bench interpreter
+	cargo bench -p checkers --bench readers
+	cargo bench -p checkers --bench exact -- $(OPS)
+	cargo bench --bench named -- $(HISTORIES)
+	cargo bench -p checkers --bench search -- $(HISTORIES)
 
-# The demo's claims about seeds: asynchronous replication must lose, synchronous must not.
+# Ten million small random histories for each checker against all orders there are, and the
+# demo's claims about seeds: asynchronous replication must lose, synchronous must not.
+SEEDS ?= 10000000
 soak: setup
+	SCHISM_SOAK_SEEDS=$(SEEDS) cargo test --release -p checkers --lib linearizable
 	cargo build --release --workspace
 	target/release/schism demo --only async-leader-killed --seeds 1..20
 	target/release/schism demo --only sync-leader-killed --seeds 1..20

@@ -360,6 +360,15 @@ fn rank(status: Status) -> u8 {
     }
 }
 
+/// The most memory that this process ever had, in megabytes; 0 where the system does not tell.
+#[must_use]
+pub fn peak_megabytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+    kilobytes.unwrap_or(0_u64) / 1024
+}
+
 /// A history that keeps the laws, and what was mended.
 ///
 /// # Errors

@@ -632,6 +632,12 @@ fn check(args: &CheckArgs, charset: Charset) -> Result<u8, Refusal> {
     }
     let asked = |what: &PathBuf| {
         let mut answer = question.put_to(what)?;
+        tracing::info!(
+            "{}: read and judged in {:.3} s, {} MB of memory at the peak",
+            what.display(),
+            answer.took.as_secs_f64(),
+            check::peak_megabytes()
+        );
         answer.verdict.reproduce = vec![check_again(args, what)];
         Ok(answer)
     };

@@ -58,6 +58,7 @@ fn what_may_be_is_no_contradiction() {
         "0:a1 1:rs 1:ok=[] 0:ok",
         "0:a1 0:info 1:rs 1:ok=[] 2:rs 2:ok=[1]",
         "0:w1 0:ok 9:fr%n1 9:ok=nil 1:r 1:ok=1",
+        "0:a1 0:ok 1:a1 1:ok 2:rs 2:ok=[1]",
     ] {
         assert_eq!(judge(text).verdict, Verdict::Held, "{text}");
     }
@@ -108,10 +109,11 @@ fn nothing_to_check_is_undecided_and_says_why() {
             "0:r 0:ok=nil",
             "no register was both read and possibly written",
         ),
+        ("0:a1 0:ok", "no set was both read"),
         ("0:w1 0:ok 0:r 0:ok=1 0:a1 0:ok", "no set was both read"),
         (
-            "0:a1 0:ok 1:a1 1:ok 2:rs 2:ok=[1]",
-            "elements must be unique",
+            "0:w1 0:ok 0:r 0:ok=1 0:a1@x 0:ok 0:w2@x 0:ok",
+            "index 4 is add, which a register does not have",
         ),
         ("0:w1 0:ok 1:r 1:ok=[1,2]", "it returned several values"),
         (
