@@ -223,3 +223,185 @@ fn everything_that_can_be_named_is_listed() {
         out(&completions)
     );
 }
+
+/// A history of a queue, in which the second element comes out first.
+const QUEUE: &str = "\
+{\"index\":0,\"time\":0,\"process\":0,\"type\":\"invoke\",\"f\":\"enqueue\",\"value\":1}
+{\"index\":1,\"time\":1,\"process\":0,\"type\":\"ok\",\"f\":\"enqueue\",\"value\":1}
+{\"index\":2,\"time\":2,\"process\":0,\"type\":\"invoke\",\"f\":\"enqueue\",\"value\":2}
+{\"index\":3,\"time\":3,\"process\":0,\"type\":\"ok\",\"f\":\"enqueue\",\"value\":2}
+{\"index\":4,\"time\":4,\"process\":1,\"type\":\"invoke\",\"f\":\"dequeue\",\"value\":null}
+{\"index\":5,\"time\":5,\"process\":1,\"type\":\"ok\",\"f\":\"dequeue\",\"value\":2}
+";
+
+#[test]
+fn a_model_is_asked_for_where_it_is_in_doubt() {
+    let place = Place::new("model");
+    let file = place.file("q.jsonl", QUEUE);
+    let output = schism(&place.0, &["check", file]);
+    assert_eq!(output.status.code(), Some(2), "{}", out(&output));
+    assert!(out(&output).contains("--model"), "{}", out(&output));
+    for (model, code) in [
+        ("fifo-queue", 1),
+        ("unordered-queue", 0),
+        ("priority-queue", 0),
+    ] {
+        let output = schism(&place.0, &["check", file, "--model", model]);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{model}: {}",
+            out(&output)
+        );
+    }
+    let output = schism(&place.0, &["check", file, "--model", "fifo-queue"]);
+    assert!(
+        out(&output).contains("decided by sweep"),
+        "{}",
+        out(&output)
+    );
+    assert!(
+        out(&output).contains("├─ dequeue = 2 ─┤"),
+        "{}",
+        out(&output)
+    );
+    assert!(out(&output).lines().count() <= 15, "{}", out(&output));
+    let output = schism(&place.0, &["check", file, "--model", "fifo"]);
+    assert_eq!(output.status.code(), Some(64));
+    let output = schism(&place.0, &["check", file, "--model", "semaphore"]);
+    assert!(err(&output).contains("semaphore:3"), "{}", err(&output));
+    assert!(out(&schism(&place.0, &["list", "models"])).contains("append-list"));
+}
+
+#[test]
+fn many_histories_get_a_line_each_and_a_summary() {
+    let place = Place::new("many");
+    place.file("good.jsonl", GOOD);
+    place.file("queue.jsonl", QUEUE);
+    place.file("broken.jsonl", "nonsense");
+    place.file("empty.jsonl", "");
+    let files = [
+        "check",
+        "good.jsonl",
+        "queue.jsonl",
+        "broken.jsonl",
+        "empty.jsonl",
+    ];
+    let output = schism(&place.0, &files);
+    let text = out(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    for part in [
+        "✓ HELD",
+        "good.jsonl",
+        "? UNDECIDED",
+        "! NOT VALID",
+        "begins with",
+        "4 histories: 1 not valid, 1 undecided, 1 with nothing to check, 1 held",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // A violation stands whatever else there is.
+    let stale = GOOD.replace(
+        "\"f\":\"read\",\"key\":\"r1\",\"value\":7",
+        "\"f\":\"read\",\"key\":\"r1\",\"value\":8",
+    );
+    place.file("stale.jsonl", &stale);
+    let files = ["check", "broken.jsonl", "stale.jsonl", "--format", "json"];
+    let output = schism(&place.0, &files);
+    assert_eq!(output.status.code(), Some(1), "{}", out(&output));
+    let verdicts: Vec<RunVerdict> = (out(&output).lines())
+        .map(|line| serde_json::from_str(line).expect("each line is a verdict"))
+        .collect();
+    assert_eq!(verdicts.len(), 1);
+    assert!(err(&output).contains("broken.jsonl"), "{}", err(&output));
+}
+
+#[test]
+fn standard_input_is_read() {
+    use std::io::Write as _;
+    let place = Place::new("stdin");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_schism"))
+        .args(["check", "-"])
+        .current_dir(&place.0)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("schism runs");
+    let mut input = child.stdin.take().expect("it has an input");
+    input.write_all(GOOD.as_bytes()).expect("it reads");
+    drop(input);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    assert!(out(&output).contains("is linearizable"), "{}", out(&output));
+}
+
+#[test]
+fn a_certificate_is_written_and_verified() {
+    let place = Place::new("certificate");
+    place.file("good.jsonl", GOOD);
+    place.file("queue.jsonl", QUEUE);
+    for (file, model, code, said) in [
+        ("good.jsonl", "register", 0, "PROVEN  linearizable"),
+        ("queue.jsonl", "fifo-queue", 1, "PROVEN  not linearizable"),
+    ] {
+        let check = ["check", file, "--model", model, "--certificate", "proof"];
+        let output = schism(&place.0, &check);
+        assert_eq!(output.status.code(), Some(code), "{}", out(&output));
+        let output = schism(&place.0, &["verify", file, "proof"]);
+        assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+        assert!(out(&output).starts_with(said), "{}", out(&output));
+    }
+    // The proof of another history proves nothing of this one.
+    let output = schism(&place.0, &["verify", "good.jsonl", "proof"]);
+    assert_eq!(output.status.code(), Some(1), "{}", out(&output));
+    assert!(out(&output).starts_with("WRONG"), "{}", out(&output));
+}
+
+#[test]
+fn a_budget_that_is_spent_leaves_it_open() {
+    let place = Place::new("budget");
+    let file = place.file("h.jsonl", GOOD);
+    for (flag, value, part) in [
+        ("--memory", "lots", "500M or 4G"),
+        ("--time", "soon", "--time"),
+    ] {
+        let output = schism(&place.0, &["check", file, flag, value]);
+        assert_eq!(output.status.code(), Some(64));
+        assert!(err(&output).contains(part), "{}", err(&output));
+    }
+    // Sixty clients write one of two values at once, over and over: more orders than memory.
+    let mut text = String::new();
+    let mut index = 0;
+    for round in 0..4_u64 {
+        for (kind, at) in [("invoke", 0), ("ok", 1)] {
+            for process in 0..60 {
+                let time = round * 2 + at;
+                let value = (process * 7 + round) % 23;
+                text += &format!(
+                    "{{\"index\":{index},\"time\":{time},\"process\":{process},\"type\":\"{kind}\",\
+                     \"f\":\"write\",\"value\":{value}}}\n"
+                );
+                index += 1;
+            }
+        }
+    }
+    for (kind, value) in [("invoke", "null"), ("ok", "99")] {
+        text += &format!(
+            "{{\"index\":{index},\"time\":{},\"process\":0,\"type\":\"{kind}\",\"f\":\"read\",\
+             \"value\":{value}}}\n",
+            100 + index
+        );
+        index += 1;
+    }
+    let file = place.file("wide.jsonl", &text.replace(":99}", ":22}"));
+    let output = schism(&place.0, &["check", file, "--memory", "1M", "--time", "5s"]);
+    let code = output.status.code();
+    assert!(matches!(code, Some(0 | 2)), "{code:?} {}", out(&output));
+    if code == Some(2) {
+        assert!(
+            out(&output).contains("budget was spent"),
+            "{}",
+            out(&output)
+        );
+    }
+}

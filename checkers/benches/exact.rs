@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench -p checkers --bench exact            # a million operations
 //! cargo bench -p checkers --bench exact -- 10000000
+//! cargo bench -p checkers --bench exact -- register
 //! ```
 //!
 //! The histories are made here, in memory, and lie there as columns before the clock starts.
@@ -226,6 +227,9 @@ fn megabytes(name: &str) -> f64 {
 fn main() {
     let told = std::env::args().skip(1).find_map(|word| word.parse().ok());
     let ops: usize = told.unwrap_or(1_000_000);
+    let only = std::env::args()
+        .skip(1)
+        .find_map(|word| word.parse::<Known>().ok());
     println!(
         "| objects | operations | keys | clients | unknown | M operations/s | bytes/operation | decided by |"
     );
@@ -244,6 +248,9 @@ fn main() {
         (Known::PriorityQueue, 1, 10, 0),
     ];
     for (known, keys, clients, info) in rows {
+        if only.is_some_and(|only| only != known) {
+            continue;
+        }
         let calls = made(known, ops, keys, clients, info);
         assert!(calls.irregular().is_none(), "{:?}", calls.irregular());
         let mut best = f64::INFINITY;

@@ -60,6 +60,8 @@ pub struct Dictionary {
     hashed: usize,
     /// The parts of the lists and maps that are being read.
     open: Vec<u32>,
+    /// Whether there is any list or map.
+    composite: bool,
 }
 
 impl Default for Dictionary {
@@ -73,6 +75,7 @@ impl Default for Dictionary {
             indexed: 3,
             hashed: 0,
             open: Vec::new(),
+            composite: false,
         }
     }
 }
@@ -167,6 +170,12 @@ impl Dictionary {
                 self.composite(from, true)
             }
         }
+    }
+
+    /// Whether any value is a list or a map.
+    #[must_use]
+    pub fn has_composites(&self) -> bool {
+        self.composite
     }
 
     /// Whether some number is there both as a number and as text.
@@ -295,6 +304,7 @@ impl Dictionary {
     fn push(&mut self, entry: Entry) -> u32 {
         let id = narrow(self.entries.len());
         assert!(id < NOTHING, "fewer than four billion values");
+        self.composite |= matches!(entry, Entry::List { .. } | Entry::Map { .. });
         self.entries.push(entry);
         id
     }

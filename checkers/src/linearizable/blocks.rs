@@ -29,6 +29,8 @@ pub(super) struct Blocks {
     cas: Option<u16>,
     /// Whether a compare-and-set that failed found another value.
     strict: bool,
+    /// Whether some value is a list or a map, which no register holds.
+    composites: bool,
 }
 
 impl Blocks {
@@ -38,6 +40,7 @@ impl Blocks {
             write: calls.function("write"),
             cas: calls.function("cas"),
             strict: false,
+            composites: calls.values.has_composites(),
         }
     }
 
@@ -95,12 +98,14 @@ impl Exact for Blocks {
                 return Ok(None);
             }
             let result = calls.result(call);
-            match calls.values.get(result) {
-                Interned::List(_) | Interned::Map(_) => {
-                    return Err("it returned several values, not one".to_owned());
-                }
-                _ => (Role::Read, result, NONE),
+            let is_composite = || {
+                let value = calls.values.get(result);
+                matches!(value, Interned::List(_) | Interned::Map(_))
+            };
+            if self.composites && is_composite() {
+                return Err("it returned several values, not one".to_owned());
             }
+            (Role::Read, result, NONE)
         } else if outcome == Kind::Fail {
             if !self.strict || f != self.cas || calls.second[at] == NO_VALUE {
                 return Ok(None);

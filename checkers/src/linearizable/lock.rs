@@ -232,12 +232,16 @@ fn holds(calls: &Calls, rows: &[Row<LockRole>]) -> Result<Vec<Hold>, Contradicti
                     .get(release as usize)
                     .is_none_or(|release| row.begins <= release.ends);
             if !in_turn {
-                let release = if before <= row.ends {
-                    release
-                } else {
-                    last.map_or(release, |last| last.release)
-                };
-                return Err(unheld(calls, &rows[release as usize], [row].into_iter()));
+                let held = last.filter(|_| before > row.ends);
+                return Err(match held.map(|hold| (hold.acquire, hold.release)) {
+                    // It had not begun to give back what it took before.
+                    Some((taken, given)) => {
+                        let mut twice = taken_twice(calls, &rows[taken as usize], row);
+                        add_once(&mut twice.calls, rows[given as usize].call);
+                        twice
+                    }
+                    None => unheld(calls, &rows[release as usize], [row].into_iter()),
+                });
             }
             before = rows
                 .get(release as usize)

@@ -73,7 +73,7 @@ use crate::objects::Typed;
 use crate::{Anomaly, Budget, Checker, Report, Verdict};
 use exact::{Exact, Finding};
 use infer::Kinds;
-use tally::Tally;
+use tally::{Doubt, Tallies, Tally};
 
 /// Judges every object of a history that has a model; see the [module](self).
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,6 +97,22 @@ impl Linearizable {
     /// **Cost**: 24 bytes a call, and up to 24 more while one object is judged.
     #[must_use]
     pub fn judge(&self, calls: &Calls, budget: &Budget) -> Report {
+        let mut report = Report::new("linearizable", Verdict::Held);
+        let (tallies, spent, doubtful) = std::thread::scope(|scope| {
+            let counted = scope.spawn(|| count_ops(calls));
+            let judged = self.judge_kinds(calls, budget);
+            let counted = counted.join();
+            let counted = counted.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            for (name, count) in counted {
+                report.figure(name, count);
+            }
+            judged
+        });
+        tally::conclude(&mut report, tallies, doubtful, spent);
+        report
+    }
+
+    fn judge_kinds(&self, calls: &Calls, budget: &Budget) -> (Tallies, bool, Doubt) {
         let kinds = Kinds::of(calls, self.asked);
         let mut group = Group::new(calls, budget, &kinds);
         let mut tallies = Vec::new();
@@ -105,15 +121,15 @@ impl Linearizable {
             group.by(known);
             tallies.push((Some(known), std::mem::take(&mut group.tally)));
         }
-        let mut report = Report::new("linearizable", Verdict::Held);
-        count_ops(calls, &mut report);
-        let doubtful = kinds.doubtful.first().map(|(key, doubt)| {
+        let why = kinds.doubtful.first().map(|(key, doubt)| {
             let key = calls.value(*key);
             format!("{key}: {doubt}")
         });
-        let spent = group.spent;
-        tally::conclude(&mut report, tallies, kinds.doubtful.len(), doubtful, spent);
-        report
+        let doubt = Doubt {
+            keys: kinds.doubtful.len(),
+            why,
+        };
+        (tallies, group.spent, doubt)
     }
 }
 
@@ -457,7 +473,7 @@ impl Group<'_> {
     }
 }
 
-fn count_ops(calls: &Calls, report: &mut Report) {
+fn count_ops(calls: &Calls) -> [(&'static str, usize); 6] {
     let (mut reads, mut writes, mut adds, mut set_reads) = (0, 0, 0, 0);
     let (mut info, mut ok) = (0, 0);
     let counted: Vec<u8> = (calls.fs.list().iter())
@@ -487,12 +503,14 @@ fn count_ops(calls: &Calls, report: &mut Report) {
             ok += 1;
         }
     }
-    report.figure("reads", reads);
-    report.figure("writes", writes);
-    report.figure("adds", adds);
-    report.figure("set_reads", set_reads);
-    report.figure("info_ops", info);
-    report.figure("ops_checked", ok + info);
+    [
+        ("reads", reads),
+        ("writes", writes),
+        ("adds", adds),
+        ("set_reads", set_reads),
+        ("info_ops", info),
+        ("ops_checked", ok + info),
+    ]
 }
 
 fn narrow(number: usize) -> u32 {

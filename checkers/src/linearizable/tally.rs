@@ -72,14 +72,20 @@ impl Tally {
     }
 }
 
+/// What came of the objects of each model; none where the caller's own model judged.
+pub(super) type Tallies = Vec<(Option<Known>, Tally)>;
+
+/// Objects whose model nobody can tell.
+#[derive(Default)]
+pub(super) struct Doubt {
+    pub(super) keys: usize,
+    pub(super) why: Option<String>,
+}
+
 /// The verdict on the objects of several models, and on those whose model is in doubt.
-pub(super) fn conclude(
-    report: &mut Report,
-    tallies: Vec<(Option<Known>, Tally)>,
-    doubtful: usize,
-    doubt: Option<String>,
-    spent: bool,
-) {
+pub(super) fn conclude(report: &mut Report, tallies: Tallies, doubt: Doubt, spent: bool) {
+    let doubtful = doubt.keys;
+    let doubt = doubt.why;
     let powerless = (tallies.iter())
         .find(|(_, tally)| tally.is_powerless())
         .map(|(known, _)| match known {

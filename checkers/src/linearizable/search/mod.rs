@@ -28,7 +28,7 @@ use space::Steps;
 pub(super) use problem::Item;
 
 use super::Judgement;
-use super::tally::Tally;
+use super::tally::{Doubt, Tally};
 use crate::calls::{self, Calls};
 use crate::history::{History, Kind, Value};
 use crate::model::{Model, Object};
@@ -203,7 +203,7 @@ impl<M: Model> Checker for Search<M> {
         let (ops, info) = (tally.sums.ops, tally.sums.info);
         report.figure("ops_checked", ops);
         report.figure("info_ops", info);
-        super::tally::conclude(&mut report, vec![(None, tally)], 0, None, false);
+        super::tally::conclude(&mut report, vec![(None, tally)], Doubt::default(), false);
         report
     }
 }
