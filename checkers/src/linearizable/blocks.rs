@@ -88,7 +88,7 @@ type Zone = (u32, u32);
 impl Exact for Blocks {
     type Role = Role;
 
-    #[inline]
+    #[inline(always)]
     fn row(&self, calls: &Calls, call: u32) -> Result<Option<Row<Role>>, String> {
         let at = call as usize;
         let f = Some(calls.f[at]);
@@ -141,25 +141,20 @@ impl Exact for Blocks {
         }))
     }
 
-    fn judge(&self, _: &Calls, rows: &[Row<Role>]) -> Finding {
-        let mut versions = Versions::of(rows);
-        if !versions.enliven() {
-            return Finding::Contradicted;
-        }
-        if let Some(repeated) = versions.repeated() {
-            return Finding::Search(format!(
-                "value number {repeated} may have been written more than once"
-            ));
-        }
-        if versions.zones().is_some_and(agree) {
-            if versions.is_not {
-                return Finding::Search("failed compare-and-sets tell what was not".to_owned());
+    fn judge_alone(&self, calls: &Calls) -> Option<Finding> {
+        let places = vec![NONE; calls.values.len()];
+        let mut versions = Versions::new(Local::Dense { first: 0, places }, calls.len());
+        for call in 0..narrow(calls.len()) {
+            // What cannot be read is told elsewhere.
+            if let Some(row) = self.row(calls, call).ok()? {
+                versions.add(&row);
             }
-            let power = versions.read && versions.list.len() > 1;
-            Finding::Linearizable { power }
-        } else {
-            Finding::Contradicted
         }
+        Some(versions.judge())
+    }
+
+    fn judge(&self, _: &Calls, rows: &[Row<Role>]) -> Finding {
+        Versions::of(rows).judge()
     }
 
     fn order(&self, _: &Calls, rows: &[Row<Role>]) -> Option<Vec<u32>> {
@@ -212,10 +207,40 @@ struct Versions {
 }
 
 impl Versions {
+    fn judge(mut self) -> Finding {
+        if !self.enliven() {
+            return Finding::Contradicted;
+        }
+        if let Some(repeated) = self.repeated() {
+            return Finding::Search(format!(
+                "value number {repeated} may have been written more than once"
+            ));
+        }
+        if self.zones().is_some_and(agree) {
+            if self.is_not {
+                return Finding::Search("failed compare-and-sets tell what was not".to_owned());
+            }
+            let power = self.read && self.list.len() > 1;
+            Finding::Linearizable { power }
+        } else {
+            Finding::Contradicted
+        }
+    }
+
     fn of(rows: &[Row<Role>]) -> Self {
+        let mut versions = Self::new(Local::of(rows), rows.len());
+        for row in rows {
+            versions.add(row);
+        }
+        versions
+    }
+
+    /// No values but the initial one; there is room for those of so many calls, which costs
+    /// nothing before they come.
+    fn new(local: Local, calls: usize) -> Self {
         let mut versions = Self {
-            local: Local::of(rows),
-            list: Vec::new(),
+            local,
+            list: Vec::with_capacity(calls + 2),
             read: false,
             is_not: false,
         };
@@ -225,13 +250,10 @@ impl Versions {
             is: WRITTEN | LIVE,
             ..NEW
         });
-        for row in rows {
-            versions.add(row);
-        }
         versions
     }
 
-    #[inline]
+    #[inline(always)]
     fn place(&mut self, value: u32) -> u32 {
         let new = narrow(self.list.len());
         let place = self.local.place(value, new);
@@ -241,7 +263,7 @@ impl Versions {
         place
     }
 
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, row: &Row<Role>) {
         if row.role == Role::IsNot {
             self.is_not = true;
@@ -441,7 +463,7 @@ impl Local {
     }
 
     /// The place of a value: `new` if it had none.
-    #[inline]
+    #[inline(always)]
     fn place(&mut self, value: u32, new: u32) -> u32 {
         if value == NIL {
             return 0;

@@ -81,6 +81,12 @@ pub(super) trait Exact: Sync {
     /// Why it cannot be read.
     fn row(&self, calls: &Calls, call: u32) -> Result<Option<Row<Self::Role>>, String>;
 
+    /// Judges the only object of a history straight from the columns; none if its rows are
+    /// needed.
+    fn judge_alone(&self, _calls: &Calls) -> Option<Finding> {
+        None
+    }
+
     /// Judges one object; its rows stand in the order of their starts.
     fn judge(&self, calls: &Calls, rows: &[Row<Self::Role>]) -> Finding;
 
@@ -328,6 +334,12 @@ pub(super) mod oracle {
             None => Finding::Linearizable { power: false },
             Some((_, range)) => exact.judge(&calls, &objects.rows[range.clone()]),
         };
+        if let Some(alone) = exact.judge_alone(&calls)
+            && !objects.keys.is_empty()
+        {
+            let same = std::mem::discriminant(&alone) == std::mem::discriminant(&finding);
+            assert!(same, "{alone:?} alone, {finding:?} by rows: {made:#?}");
+        }
         match &finding {
             Finding::Search(_) => return None,
             Finding::Unreadable(reason) => panic!("unreadable: {reason}: {made:#?}"),

@@ -387,6 +387,11 @@ impl Group<'_> {
         tell: Option<Tell>,
     ) {
         let calls = self.calls;
+        if let Some(Finding::Linearizable { power }) = self.judge_alone(exact) {
+            self.tally.decided(name);
+            self.tally.fine(power);
+            return;
+        }
         let objects = exact::by_key(exact, calls, |key| self.kinds.is(key, self.place));
         let findings = exact::judge_all(exact, calls, &objects, self.budget);
         let mut to_search = Vec::new();
@@ -447,6 +452,16 @@ impl Group<'_> {
             let groups = self.groups(&to_search);
             self.search_in(initial, &groups);
         }
+    }
+
+    /// What is found of the only object there is, if it is judged without its rows.
+    fn judge_alone<E: Exact>(&self, exact: &E) -> Option<Finding> {
+        let key = *self.calls.key.first()?;
+        let plain = self.kinds.foreign.is_empty() && !self.calls.has_crossed();
+        let alone = self.kinds.is(key, self.place) && self.calls.key.iter().all(|k| *k == key);
+        (plain && alone)
+            .then(|| exact.judge_alone(self.calls))
+            .flatten()
     }
 
     /// All calls of an object, failed ones too.
