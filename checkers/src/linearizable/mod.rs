@@ -457,7 +457,8 @@ impl Group<'_> {
     /// What is found of the only object there is, if it is judged without its rows.
     fn judge_alone<E: Exact>(&self, exact: &E) -> Option<Finding> {
         let key = *self.calls.key.first()?;
-        let plain = self.kinds.foreign.is_empty() && !self.calls.has_crossed();
+        let plain =
+            self.kinds.foreign.is_empty() && !self.calls.has_crossed() && !self.budget.is_spent();
         let alone = self.kinds.is(key, self.place) && self.calls.key.iter().all(|k| *k == key);
         (plain && alone)
             .then(|| exact.judge_alone(self.calls))
