@@ -176,7 +176,7 @@ mod tests {
         let drawn = draw(&bars, 8, 80, Charset::Ascii).expect("it fits");
         assert_eq!(
             drawn,
-            "p0 n1  |- write 1 -| |- read 2 -|\np1       |------- write 2 ---------?"
+            "p0 n1  |- write 1 -| |- read 2 -|\np1       |------- write 2 --------?"
         );
     }
 
