@@ -59,6 +59,9 @@ fn what_may_be_is_no_contradiction() {
         "0:a1 0:info 1:rs 1:ok=[] 2:rs 2:ok=[1]",
         "0:w1 0:ok 9:fr%n1 9:ok=nil 1:r 1:ok=1",
         "0:a1 0:ok 1:a1 1:ok 2:rs 2:ok=[1]",
+        // The operator's reads are no client's, whichever algorithm judges.
+        "0:a1 0:ok 1:rs 1:ok=[1] 9:frs%n1 9:ok=[]",
+        "0:w1 0:ok 0:w1 0:ok 1:r 1:ok=1 9:fr%n1 9:ok=nil",
     ] {
         assert_eq!(judge(text).verdict, Verdict::Held, "{text}");
     }

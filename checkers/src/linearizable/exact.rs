@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::infer::Ignored;
 use crate::calls::{Calls, NEVER, Rank};
 use crate::history::Value;
 use crate::{Anomaly, Budget, explain};
@@ -200,7 +201,11 @@ fn fill<E: Exact>(
         sum += count;
     }
     let mut next = starts.clone();
+    let ignored = Ignored::of(calls);
     for (call, &key) in (0..).zip(&calls.key) {
+        if ignored.is(calls, call) {
+            continue;
+        }
         let place = (places[key as usize] as usize).wrapping_sub(keys.start + 1);
         let Some(next) = next.get_mut(place) else {
             continue;
@@ -234,8 +239,9 @@ fn one_key<E: Exact>(exact: &E, calls: &Calls, only: Option<(u32, usize)>) -> By
         return by_key;
     };
     by_key.rows.reserve_exact(count);
+    let ignored = Ignored::of(calls);
     for (call, &key) in (0..).zip(&calls.key) {
-        if key != only {
+        if key != only || ignored.is(calls, call) {
             continue;
         }
         match exact.row(calls, call) {

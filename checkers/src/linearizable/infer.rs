@@ -43,6 +43,21 @@ const FOREIGN: u32 = 1 << 31;
 /// The operator's own reads after recovery; they are no client's.
 const IGNORED: [&str; 2] = ["final-read", "final-read-set"];
 
+/// Tells the calls that are no client's.
+#[derive(Clone, Copy)]
+pub(super) struct Ignored([Option<u16>; 2]);
+
+impl Ignored {
+    pub(super) fn of(calls: &Calls) -> Self {
+        Self(IGNORED.map(|name| calls.function(name)))
+    }
+
+    #[inline]
+    pub(super) fn is(self, calls: &Calls, call: u32) -> bool {
+        self.0.contains(&Some(calls.f[call as usize]))
+    }
+}
+
 /// What each object of a history is.
 pub(super) struct Kinds {
     /// The models that occur, in the order of their first objects.

@@ -72,7 +72,7 @@ use crate::model::{self, Known, Model};
 use crate::objects::Typed;
 use crate::{Anomaly, Budget, Checker, Report, Verdict};
 use exact::{Exact, Finding};
-use infer::Kinds;
+use infer::{Ignored, Kinds};
 use tally::{Doubt, Tallies, Tally};
 
 /// Judges every object of a history that has a model; see the [module](self).
@@ -339,9 +339,10 @@ impl Group<'_> {
     fn readable(&mut self) -> Vec<Vec<u32>> {
         let mut groups: Vec<Vec<u32>> = Vec::new();
         let mut places = vec![0_usize; self.calls.values.len()];
+        let ignored = Ignored::of(self.calls);
         for call in 0..narrow(self.calls.len()) {
             let key = self.calls.key[call as usize];
-            if !self.kinds.is(key, self.place) {
+            if !self.kinds.is(key, self.place) || ignored.is(self.calls, call) {
                 continue;
             }
             if places[key as usize] == 0 {
@@ -479,9 +480,12 @@ impl Group<'_> {
             places[*key as usize] = place;
         }
         let mut groups = vec![Vec::new(); keys.len()];
+        let ignored = Ignored::of(self.calls);
         for call in 0..narrow(self.calls.len()) {
             let place = places[self.calls.key[call as usize] as usize];
-            if let Some(group) = groups.get_mut(place as usize) {
+            if !ignored.is(self.calls, call)
+                && let Some(group) = groups.get_mut(place as usize)
+            {
                 group.push(call);
             }
         }
