@@ -39,6 +39,8 @@ fn every_contradiction_has_its_name() {
         ("0:a1 1:rs 1:ok=[1,1] 0:ok", "duplicate-element"),
         ("0:a1 0:ok 1:rs 1:ok=[1,2]", "phantom-read"),
         ("0:a1 0:fail 1:rs 1:ok=[1]", "dirty-read"),
+        // Though an element is added twice, nobody ever added another one.
+        ("0:a1 0:ok 1:a1 1:ok 2:rs 2:ok=[7]", "phantom-read"),
         ("2:rs 0:a1 0:ok 0:a2 0:ok 2:ok=[2]", "not-linearizable"),
     ] {
         assert_eq!(name(text), expected, "{text}");

@@ -165,6 +165,11 @@ impl Kinds {
     }
 }
 
+/// Whether a function is one of some model.
+pub(super) fn is_known(name: &str) -> bool {
+    FUNCTIONS.contains(&name)
+}
+
 fn bit(name: &str) -> Option<u32> {
     if IGNORED.contains(&name) {
         return None;

@@ -71,7 +71,7 @@ use crate::history::{History, Kind, Value};
 use crate::model::{self, Known, Model};
 use crate::objects::Typed;
 use crate::{Anomaly, Budget, Checker, Report, Verdict};
-use exact::{Exact, Finding};
+use exact::{Contradiction, Exact, Finding};
 use infer::{Ignored, Kinds};
 use tally::{Doubt, Tallies, Tally};
 
@@ -165,6 +165,16 @@ impl Judgement {
             undecided: why,
             ..Self::default()
         }
+    }
+}
+
+/// The judgement on an object with one contradiction.
+fn violated(found: (u64, Anomaly)) -> Judgement {
+    Judgement {
+        found: vec![found],
+        contradictions: 1,
+        power: true,
+        ..Judgement::default()
     }
 }
 
@@ -395,7 +405,7 @@ impl Group<'_> {
         }
         let objects = exact::by_key(exact, calls, |key| self.kinds.is(key, self.place));
         let findings = exact::judge_all(exact, calls, &objects, self.budget);
-        let mut to_search = Vec::new();
+        let (mut to_search, mut to_tell) = (Vec::new(), Vec::new());
         for ((key, range), finding) in objects.keys.iter().zip(findings) {
             let rows = &objects.rows[range.clone()];
             let Some(finding) = finding else {
@@ -424,19 +434,18 @@ impl Group<'_> {
                     to_search.push(*key);
                     continue;
                 }
-                (None, Finding::Violated(contradiction)) if tell.is_none() => {
+                (None, Finding::Violated(contradiction)) => {
                     self.tally.decided(name);
-                    Judgement {
-                        found: vec![contradiction.told(calls, &named())],
-                        contradictions: 1,
-                        ..Judgement::default()
+                    if tell.is_some() {
+                        to_tell.push((*key, Some(contradiction)));
+                        continue;
                     }
+                    violated(contradiction.told(calls, &named()))
                 }
-                (None, Finding::Violated(_) | Finding::Contradicted) => {
+                (None, Finding::Contradicted) => {
                     self.tally.decided(name);
-                    let history = calls.history(&self.all_of(*key));
-                    let told = tell.and_then(|tell| tell(&Typed::read(&history)));
-                    told.unwrap_or_default()
+                    to_tell.push((*key, None));
+                    continue;
                 }
             };
             self.tally.take(&named(), judgement);
@@ -449,6 +458,7 @@ impl Group<'_> {
             }
         }
         drop(objects);
+        self.tell(tell, &to_tell);
         if !to_search.is_empty() {
             let groups = self.groups(&to_search);
             self.search_in(initial, &groups);
@@ -466,14 +476,32 @@ impl Group<'_> {
             .flatten()
     }
 
-    /// All calls of an object, failed ones too.
-    fn all_of(&self, key: u32) -> Vec<u32> {
-        (0..narrow(self.calls.len()))
-            .filter(|call| self.calls.key[*call as usize] == key)
-            .collect()
+    /// Tells the contradictions of objects of which it is known that there are some.
+    fn tell(&mut self, tell: Option<Tell>, objects: &[(u32, Option<Contradiction>)]) {
+        let keys: Vec<u32> = objects.iter().map(|(key, _)| *key).collect();
+        let groups = if keys.is_empty() {
+            Vec::new()
+        } else {
+            self.groups(&keys)
+        };
+        for ((key, contradiction), group) in objects.iter().zip(groups) {
+            let named = self.calls.value(*key);
+            let history = self.calls.history(&group);
+            let told = tell.and_then(|tell| tell(&Typed::read(&history)));
+            let judgement = match (told, contradiction) {
+                (Some(told), _) if told.contradictions > 0 => told,
+                (_, Some(contradiction)) => violated(contradiction.told(self.calls, &named)),
+                // Never held: one of the two is wrong, and that must be seen.
+                (_, None) => Judgement::undecided(Some(
+                    "two algorithms disagree on it, which is a fault of schism: please report it"
+                        .to_owned(),
+                )),
+            };
+            self.tally.take(&named, judgement);
+        }
     }
 
-    /// The calls of each of these objects.
+    /// The calls of each of these objects, failed ones too.
     fn groups(&self, keys: &[u32]) -> Vec<Vec<u32>> {
         let mut places = vec![u32::MAX; self.calls.values.len()];
         for (place, key) in (0..).zip(keys) {
@@ -502,8 +530,8 @@ fn count_ops(calls: &Calls) -> [(&'static str, usize); 6] {
             "read-set" => 2,
             "write" | "cas" | "put" => 3,
             "add" => 4,
-            "final-read" | "final-read-set" => 0,
-            _ => 5,
+            name if infer::is_known(name) => 5,
+            _ => 0,
         })
         .collect();
     for at in 0..calls.len() {

@@ -30,6 +30,10 @@ impl Tally {
         self.keys += 1;
         self.contradictions += judgement.contradictions;
         self.found.extend(judgement.found);
+        if self.found.len() > 100 * Linearizable::LISTED {
+            self.found.sort_by_key(|(at, _)| *at);
+            self.found.truncate(Linearizable::LISTED);
+        }
         if judgement.contradictions > 0 {
             self.violated += 1;
         } else if let Some(why) = judgement.undecided {
