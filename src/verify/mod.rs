@@ -206,6 +206,11 @@ fn orders(calls: &[Call<'_>], lines: &[(usize, Line)]) -> Result<Verified, Verif
             call.invoke.index
         )));
     }
+    if count == 0 {
+        return Err(Verified::Unknown(
+            "no call is in any order: nothing is proven".to_owned(),
+        ));
+    }
     Ok(Verified::Proven {
         held: true,
         calls: count,
