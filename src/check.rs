@@ -114,8 +114,7 @@ impl Question {
             .iter()
             .any(|claim| *claim != Claim::Linearizable);
         // What schism recorded has phases, and can speak of all claims.
-        let ours =
-            self.claims.is_empty() && self.model.is_none() && calls.function("phase").is_some();
+        let ours = self.claims.is_empty() && self.model.is_none() && calls.has_phases();
         if others || ours || calls.irregular().is_some() {
             drop(calls);
             return self.judge_ops(&plan, what, &recording, format);

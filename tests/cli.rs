@@ -274,6 +274,20 @@ fn a_model_is_asked_for_where_it_is_in_doubt() {
 }
 
 #[test]
+fn what_schism_recorded_is_judged_by_all_claims() {
+    let place = Place::new("ours");
+    let phase = "{\"index\":100,\"time\":9000,\"process\":\"nemesis\",\"type\":\"info\",\
+                 \"f\":\"phase\",\"value\":\"heal\"}\n";
+    let file = place.file("ours.jsonl", &format!("{GOOD}{phase}"));
+    for name in [file, "other"] {
+        let output = schism(&place.0, &["check", name]);
+        assert!(out(&output).contains("no-lost-writes"), "{}", out(&output));
+        let binary = ["convert", file, "other", "--format", "bin"];
+        assert_eq!(schism(&place.0, &binary).status.code(), Some(0));
+    }
+}
+
+#[test]
 fn many_histories_get_a_line_each_and_a_summary() {
     let place = Place::new("many");
     place.file("good.jsonl", GOOD);

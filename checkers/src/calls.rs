@@ -88,8 +88,8 @@ pub struct Calls {
     untimed: bool,
     /// Whether the times are no times but the order of the entries.
     timeless: bool,
-    /// Whether the nemesis is heard of.
-    has_nemesis: bool,
+    /// Whether the nemesis tells of phases, as in what schism recorded.
+    has_phases: bool,
     irregular: Option<(usize, String)>,
 }
 
@@ -154,11 +154,12 @@ impl Calls {
             .clone()
             .position(|process| *process == Process::Nemesis)
             .and_then(|place| u32::try_from(place).ok());
+        let phase = self.fs.find("phase");
         let mut errors = columns.errors.iter().peekable();
         for at in 0..columns.time.len() {
             let error = errors.next_if(|(place, _)| *place as usize == at);
             if Some(columns.process[at]) == nemesis {
-                self.has_nemesis = true;
+                self.has_phases |= Some(columns.f[at]) == phase;
                 self.heard(
                     at + 1,
                     Some(columns.index[at] as usize),
@@ -193,10 +194,10 @@ impl Calls {
         self.f.is_empty()
     }
 
-    /// Whether the nemesis is heard of in the history.
+    /// Whether the nemesis tells of phases, as in every history that schism recorded.
     #[must_use]
-    pub fn has_nemesis(&self) -> bool {
-        self.has_nemesis
+    pub fn has_phases(&self) -> bool {
+        self.has_phases
     }
 
     /// Whether the history bears no times of its own.
@@ -576,7 +577,7 @@ impl Sink for Calls {
             return;
         }
         if event.process == Process::Nemesis {
-            self.has_nemesis = true;
+            self.has_phases |= event.f == "phase";
             self.heard(event.line, event.index, event.time);
             return;
         }
