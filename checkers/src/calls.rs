@@ -7,7 +7,7 @@
 //! be mended first, makes it [irregular](Calls::irregular), and the history must be read as
 //! [`Op`]s, which [`Read::history`](crate::history::Read::history) mends or refuses in words.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::history::columns::{Names, Processes};
 use crate::history::dictionary::{Dictionary, Interned, NIL};
@@ -71,7 +71,7 @@ pub struct Calls {
     /// The error with which a call ended, by call: few.
     errors: HashMap<u32, u32>,
     /// Calls that were asked of one key and answered for another: few.
-    crossed: Vec<u32>,
+    crossed: HashSet<u32>,
     /// The time of each rank from 1 on, unless it is one less than the rank.
     times: Vec<Nanos>,
     ranks: Rank,
@@ -500,7 +500,7 @@ impl Calls {
             return self.refuse(entry.line, "it ends what its process did not begin");
         }
         if entry.key != self.key[at] && entry.key != NIL && self.key[at] != NIL {
-            self.crossed.push(open);
+            self.crossed.insert(open);
         }
         if entry.error != NIL {
             self.errors.insert(open, entry.error);
