@@ -334,9 +334,7 @@ fn judge(
     if interrupted && verdict.why.is_none() {
         verdict.why = Some("interrupted: this judges only what was recorded until then".into());
     }
-    if verdict.why.is_none() {
-        verdict.why = stopped;
-    }
+    verdict.note_stopped(stopped);
     let (place, program) = (directory.display(), &surroundings.program);
     verdict.reproduce = vec![
         format!("{program} check {place}"),

@@ -86,9 +86,7 @@ pub fn judge(plan: &Plan, simulation: Simulation) -> RunVerdict {
     }
     let history = History::new(ops).expect("what the simulation records keeps the laws");
     let mut verdict = judge_history(plan, &history, recovery);
-    if verdict.why.is_none() {
-        verdict.why = stopped;
-    }
+    verdict.note_stopped(stopped);
     verdict
 }
 

@@ -274,6 +274,23 @@ impl RunVerdict {
         }
     }
 
+    /// Notes why the load was ended early, if a contradiction ended it. Such a run need not have
+    /// seen its faults, so it proves nothing unless the checkers find a contradiction as well.
+    pub fn note_stopped(&mut self, stopped: Option<String>) {
+        let Some(why) = stopped else {
+            return;
+        };
+        if self.status == Status::Violated {
+            self.why.get_or_insert(why);
+        } else if self.status != Status::NotValid {
+            self.status = Status::NotValid;
+            self.exit_code = self.status.exit_code();
+            self.why = Some(format!(
+                "{why}; the checkers do not find that, which is a fault of schism: please report it"
+            ));
+        }
+    }
+
     /// Whether every claim came out as the plan says it must.
     #[must_use]
     pub fn as_expected(&self) -> bool {
@@ -435,4 +452,26 @@ fn millis(time: Nanos) -> u64 {
 pub fn schema() -> String {
     let schema = schemars::schema_for!(RunVerdict);
     serde_json::to_string_pretty(&schema).expect("the schema has a form in JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_was_stopped_for_nothing_is_not_held() {
+        let plan = Plan::parse("name = \"x\"\n", std::path::Path::new("x")).expect("a plan");
+        let with = |status| {
+            let mut verdict = RunVerdict::unjudged(&plan, &[], status, None, Recovery::default());
+            verdict.note_stopped(Some("seen".to_owned()));
+            (verdict.status, verdict.exit_code, verdict.why)
+        };
+        let why = Some("seen".to_owned());
+        assert_eq!(with(Status::Violated), (Status::Violated, 1, why));
+        for status in [Status::Held, Status::Undecided] {
+            let (status, code, why) = with(status);
+            assert_eq!((status, code), (Status::NotValid, 3));
+            assert!(why.is_some_and(|why| why.starts_with("seen; ")));
+        }
+    }
 }
