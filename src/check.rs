@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use checkers::calls::Calls;
 use checkers::history::{Format, History};
 use checkers::model::Known;
-use checkers::{Budget, Linearizable, Report};
+use checkers::{Budget, Checker, Linearizable, Report};
 
 use crate::certify;
 use crate::claim::Claim;

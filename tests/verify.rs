@@ -3,7 +3,7 @@
 use checkers::calls::Calls;
 use checkers::history::{F, Format, History, Kind, Op, Process, Value, jepsen};
 use checkers::model::Known;
-use checkers::{Budget, Linearizable, Verdict};
+use checkers::{Budget, Checker, Linearizable, Verdict};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use schism::certify;

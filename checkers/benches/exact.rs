@@ -21,7 +21,7 @@ use std::time::Instant;
 use checkers::calls::Calls;
 use checkers::history::{Event, Kind, Process, Sink, ValueRef};
 use checkers::model::Known;
-use checkers::{Budget, Linearizable, Verdict};
+use checkers::{Budget, Checker, Linearizable, Verdict};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -30,8 +30,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::calls::Calls;
 use crate::faults::{self, Window};
-use crate::history::{Call, History, Kind, Nanos, Value};
+use crate::history::{Call, Kind, Nanos, Value};
 use crate::stale::quantile;
 use crate::{Budget, Checker, Report, Verdict};
 
@@ -51,7 +52,8 @@ impl Checker for Availability {
         "availability"
     }
 
-    fn check(&self, history: &History, _: &Budget) -> Report {
+    fn judge(&self, calls: &Calls, _: &Budget) -> Report {
+        let history = &calls.whole();
         let events = faults::events(history);
         let Some(load) = faults::load(history, &events) else {
             return Report::undecided(self.name(), "no client did anything; nothing was measured");

@@ -8,9 +8,11 @@
 //! [`Op`]s, which [`Read::history`](crate::history::Read::history) mends or refuses in words.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::history::columns::{Names, Processes};
 use crate::history::dictionary::{Dictionary, Interned, NIL};
+use crate::history::names::Shared;
 use crate::history::{
     Call, Columns, Ending, Event, F, History, Kind, Nanos, Op, Process, Sink, Warning,
 };
@@ -88,8 +90,8 @@ pub struct Calls {
     untimed: bool,
     /// Whether the times are no times but the order of the entries.
     timeless: bool,
-    /// Whether the nemesis tells of phases, as in what schism recorded.
-    has_phases: bool,
+    /// What the nemesis said: few.
+    nemesis: Vec<Op>,
     irregular: Option<(usize, String)>,
 }
 
@@ -154,12 +156,21 @@ impl Calls {
             .clone()
             .position(|process| *process == Process::Nemesis)
             .and_then(|place| u32::try_from(place).ok());
-        let phase = self.fs.find("phase");
         let mut errors = columns.errors.iter().peekable();
         for at in 0..columns.time.len() {
             let error = errors.next_if(|(place, _)| *place as usize == at);
             if Some(columns.process[at]) == nemesis {
-                self.has_phases |= Some(columns.f[at]) == phase;
+                self.nemesis.push(Op {
+                    index: columns.index[at] as usize,
+                    time: columns.time[at],
+                    process: Process::Nemesis,
+                    kind: columns.kind[at],
+                    f: F::owned(self.fs.list()[usize::from(columns.f[at])].to_string()),
+                    key: (columns.key[at] != NIL).then(|| self.value(columns.key[at])),
+                    value: self.value(columns.value[at]),
+                    node: self.node_name(columns.node[at]),
+                    error: error.map(|(_, text)| self.text(*text)),
+                });
                 self.heard(
                     at + 1,
                     Some(columns.index[at] as usize),
@@ -197,7 +208,61 @@ impl Calls {
     /// Whether the nemesis tells of phases, as in every history that schism recorded.
     #[must_use]
     pub fn has_phases(&self) -> bool {
-        self.has_phases
+        self.nemesis.iter().any(|op| op.f == *"phase")
+    }
+
+    /// What the nemesis said, in order.
+    #[must_use]
+    pub fn nemesis(&self) -> &[Op] {
+        &self.nemesis
+    }
+
+    /// The node that answered a call or, if unknown, that was asked: by its place in
+    /// [`nodes`](Self::nodes).
+    #[inline]
+    #[must_use]
+    pub fn node(&self, call: u32) -> Option<u16> {
+        self.node[call as usize].checked_sub(1)
+    }
+
+    /// The names of all nodes that clients asked.
+    #[must_use]
+    pub fn nodes(&self) -> &[Box<str>] {
+        self.nodes.list()
+    }
+
+    fn node_name(&self, number: u16) -> Option<Arc<str>> {
+        let place = usize::from(number).checked_sub(1)?;
+        Some(self.nodes.list()[place].as_ref().into())
+    }
+
+    /// The whole history as operations, the nemesis among them.
+    ///
+    /// **Cost**: linear, and some hundred bytes a call.
+    ///
+    /// # Panics
+    ///
+    /// If the calls are [irregular](Self::irregular).
+    #[must_use]
+    pub fn whole(&self) -> History {
+        let mut ops = self.nemesis.clone();
+        let calls = u32::try_from(self.len()).expect("calls are numbered with 32 bits");
+        for call in 0..calls {
+            let (invoke, complete) = self.ops(call);
+            ops.push(invoke);
+            ops.extend(complete);
+        }
+        self.lawful(ops)
+    }
+
+    fn lawful(&self, mut ops: Vec<Op>) -> History {
+        ops.sort_by_key(|op| op.index);
+        let history = History::new(ops).expect("a part of a lawful history is lawful");
+        if self.is_untimed() {
+            history.without_times()
+        } else {
+            history
+        }
     }
 
     /// Whether the history bears no times of its own.
@@ -338,9 +403,7 @@ impl Calls {
             NO_VALUE => self.value(self.argument[at]),
             second => Value::List(vec![self.value(self.argument[at]), self.value(second)]),
         };
-        let node = usize::from(self.node[at])
-            .checked_sub(1)
-            .map(|place| self.nodes.list()[place].as_ref().into());
+        let node = self.node_name(self.node[at]);
         let invoke = Op {
             index: self.index[at] as usize,
             time: self.time(self.begins[at]),
@@ -386,13 +449,7 @@ impl Calls {
             ops.push(invoke);
             ops.extend(complete);
         }
-        ops.sort_by_key(|op| op.index);
-        let history = History::new(ops).expect("a part of a lawful history is lawful");
-        if self.is_untimed() {
-            history.without_times()
-        } else {
-            history
-        }
+        self.lawful(ops)
     }
 
     /// Where a function's name stands in [`fs`](Self::fs), of that call.
@@ -577,8 +634,20 @@ impl Sink for Calls {
             return;
         }
         if event.process == Process::Nemesis {
-            self.has_phases |= event.f == "phase";
-            self.heard(event.line, event.index, event.time);
+            if self.heard(event.line, event.index, event.time).is_some() {
+                let mut names = Shared::default();
+                self.nemesis.push(Op {
+                    index: self.last_index.unwrap_or(0) as usize,
+                    time: self.last_time,
+                    process: Process::Nemesis,
+                    kind: event.kind,
+                    f: names.f(event.f),
+                    key: event.key.map(|key| names.value(key)),
+                    value: names.value(event.value),
+                    node: event.node.map(Arc::from),
+                    error: event.error.map(str::to_owned),
+                });
+            }
             return;
         }
         let Some(f) = self.fs.place(event.f) else {

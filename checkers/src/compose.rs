@@ -1,11 +1,15 @@
 //! Several checkers as one: the worst verdict stands.
 
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::available_parallelism;
 
-use crate::history::History;
+use crate::calls::Calls;
 use crate::{Budget, Checker, Report, Verdict};
 
-/// All of several checkers. **Cost**: theirs, one after the other.
+/// All of several checkers. **Cost**: theirs, side by side on all cores.
 pub struct AllOf {
     name: String,
     checkers: Vec<Box<dyn Checker>>,
@@ -27,12 +31,8 @@ impl Checker for AllOf {
         &self.name
     }
 
-    fn check(&self, history: &History, budget: &Budget) -> Report {
-        let parts: Vec<Report> = self
-            .checkers
-            .iter()
-            .map(|checker| guarded(&**checker, history, budget))
-            .collect();
+    fn judge(&self, calls: &Calls, budget: &Budget) -> Report {
+        let parts = side_by_side(&self.checkers, calls, budget);
         let Some(worst) = parts.iter().map(|part| part.verdict).max() else {
             return Report::undecided(&self.name, "it has no parts; nothing was checked");
         };
@@ -49,12 +49,45 @@ impl Checker for AllOf {
     }
 }
 
+/// The reports of several checkers on one history, in their order. Each is taken up as soon as
+/// a core is free.
+///
+/// # Panics
+///
+/// Never: what panics inside a checker is [`guarded`].
+#[must_use]
+pub fn side_by_side(checkers: &[Box<dyn Checker>], calls: &Calls, budget: &Budget) -> Vec<Report> {
+    let next = AtomicUsize::new(0);
+    let reports: Vec<OnceLock<Report>> = checkers.iter().map(|_| OnceLock::new()).collect();
+    let work = || {
+        while let place = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(checker) = checkers.get(place)
+        {
+            let report = guarded(&**checker, calls, budget);
+            reports[place]
+                .set(report)
+                .expect("each place is taken once");
+        }
+    };
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 1..cores.min(checkers.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let reports = reports.into_iter().map(OnceLock::into_inner);
+    reports
+        .map(|report| report.expect("every place was taken"))
+        .collect()
+}
+
 /// Runs a checker; if it panics, that is our fault and proves nothing: its report is
 /// undecided and says so.
 #[must_use]
-pub fn guarded(checker: &dyn Checker, history: &History, budget: &Budget) -> Report {
+pub fn guarded(checker: &dyn Checker, calls: &Calls, budget: &Budget) -> Report {
     // A checker keeps no state between calls, so nothing half-changed can be seen later.
-    catch_unwind(AssertUnwindSafe(|| checker.check(history, budget))).unwrap_or_else(|panic| {
+    catch_unwind(AssertUnwindSafe(|| checker.judge(calls, budget))).unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<String>()
             .map(String::as_str)
@@ -77,7 +110,7 @@ mod tests {
             self.0
         }
 
-        fn check(&self, _: &History, _: &Budget) -> Report {
+        fn judge(&self, _: &Calls, _: &Budget) -> Report {
             Report::new(self.0, self.1)
         }
     }
@@ -89,7 +122,7 @@ mod tests {
             "panics"
         }
 
-        fn check(&self, _: &History, _: &Budget) -> Report {
+        fn judge(&self, _: &Calls, _: &Budget) -> Report {
             panic!("an invariant is broken: {}", 7)
         }
     }

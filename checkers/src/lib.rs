@@ -27,6 +27,7 @@ pub use loss::Loss;
 pub use report::{Anomaly, Report, Verdict};
 pub use stale::Stale;
 
+use calls::Calls;
 use history::History;
 
 /// Something that judges a history.
@@ -34,8 +35,14 @@ pub trait Checker: Send + Sync {
     /// The name under which reports and flags know this checker.
     fn name(&self) -> &str;
 
-    /// Judges `history`, giving up with [`Verdict::Undecided`] once `budget` is spent.
-    fn check(&self, history: &History, budget: &Budget) -> Report;
+    /// Judges the calls of a history, giving up with [`Verdict::Undecided`] once `budget` is
+    /// spent.
+    fn judge(&self, calls: &Calls, budget: &Budget) -> Report;
+
+    /// The same of a history in memory as operations.
+    fn check(&self, history: &History, budget: &Budget) -> Report {
+        self.judge(&Calls::of(history), budget)
+    }
 }
 
 /// What is known of a checker without running it.

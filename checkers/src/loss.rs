@@ -41,6 +41,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use crate::calls::Calls;
 use crate::explain::{at, entries, ms, told};
 use crate::faults::{self, Event, Window};
 use crate::history::{Call, History, Kind, Nanos, Process, Value};
@@ -66,7 +67,8 @@ impl Checker for Loss {
         "loss"
     }
 
-    fn check(&self, history: &History, budget: &Budget) -> Report {
+    fn judge(&self, calls: &Calls, budget: &Budget) -> Report {
+        let history = &calls.whole();
         let typed = Typed::read(history);
         let events = faults::events(history);
         let mut ledger = Ledger {

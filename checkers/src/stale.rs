@@ -34,6 +34,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::calls::Calls;
 use crate::explain::{anomaly, at, ms};
 use crate::history::{Call, History, Kind, Value};
 use crate::objects::{Action, Moment, NEVER, Object, RegisterCall, Typed, interval};
@@ -215,7 +216,8 @@ impl Checker for Stale {
         "stale"
     }
 
-    fn check(&self, history: &History, budget: &Budget) -> Report {
+    fn judge(&self, calls: &Calls, budget: &Budget) -> Report {
+        let history = &calls.whole();
         let typed = Typed::read(history);
         let mut judged: Vec<(usize, Judged)> = Vec::new();
         let (mut skipped, mut not_judged) = (0, 0);

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use checkers::calls::Calls;
 use checkers::history::notation::ops;
 use checkers::history::{F, History, Kind, Nanos, Op, Process, Value};
 use checkers::model::{FifoQueue, Model, QueueCall};
@@ -279,8 +280,9 @@ impl Checker for Every {
         "every"
     }
 
-    fn check(&self, history: &History, _: &Budget) -> Report {
-        let calls: Vec<_> = history
+    fn judge(&self, calls: &Calls, _: &Budget) -> Report {
+        let calls: Vec<_> = calls
+            .whole()
             .calls()
             .map(|call| {
                 let decoded = FifoQueue::decode(&call).expect("all are of queues");

@@ -20,7 +20,7 @@ mod json;
 pub mod jsonl;
 mod mend;
 mod mixed;
-mod names;
+pub(crate) mod names;
 #[doc(hidden)]
 pub mod notation;
 mod op;

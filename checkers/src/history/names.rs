@@ -11,14 +11,14 @@ const SHARED: usize = 1 << 16;
 
 /// The texts of a history as it is read.
 #[derive(Default)]
-pub(super) struct Shared {
+pub(crate) struct Shared {
     /// Few, so that looking through them is fastest.
     fs: Vec<F>,
     texts: HashSet<Arc<str>>,
 }
 
 impl Shared {
-    pub(super) fn f(&mut self, name: &str) -> F {
+    pub(crate) fn f(&mut self, name: &str) -> F {
         if let Some(f) = self.fs.iter().find(|f| *f == name) {
             return f.clone();
         }
@@ -29,7 +29,7 @@ impl Shared {
         f
     }
 
-    pub(super) fn text(&mut self, text: &str) -> Arc<str> {
+    pub(crate) fn text(&mut self, text: &str) -> Arc<str> {
         if let Some(shared) = self.texts.get(text) {
             return Arc::clone(shared);
         }
@@ -40,7 +40,7 @@ impl Shared {
         new
     }
 
-    pub(super) fn value(&mut self, value: ValueRef<'_>) -> Value {
+    pub(crate) fn value(&mut self, value: ValueRef<'_>) -> Value {
         match value {
             ValueRef::Nil => Value::Nil,
             ValueRef::Bool(truth) => Value::Bool(truth),

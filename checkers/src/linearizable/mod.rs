@@ -67,7 +67,7 @@ pub use search::Search;
 use std::collections::HashSet;
 
 use crate::calls::{Calls, NEVER};
-use crate::history::{History, Kind, Value};
+use crate::history::{Kind, Value};
 use crate::model::{self, Known, Model};
 use crate::objects::Typed;
 use crate::{Anomaly, Budget, Checker, Report, Verdict};
@@ -76,6 +76,8 @@ use infer::{Ignored, Kinds};
 use tally::{Doubt, Tallies, Tally};
 
 /// Judges every object of a history that has a model; see the [module](self).
+///
+/// **Memory**: 24 bytes a call, and up to 24 more while one object is judged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Linearizable {
     /// The model of all objects; none if the operations tell.
@@ -90,26 +92,6 @@ impl Linearizable {
     #[must_use]
     pub fn of(model: Known) -> Self {
         Self { asked: Some(model) }
-    }
-
-    /// Judges the calls of a history; the same as [`check`](Checker::check) of the history.
-    ///
-    /// **Cost**: 24 bytes a call, and up to 24 more while one object is judged.
-    #[must_use]
-    pub fn judge(&self, calls: &Calls, budget: &Budget) -> Report {
-        let mut report = Report::new("linearizable", Verdict::Held);
-        let (tallies, spent, doubtful) = std::thread::scope(|scope| {
-            let counted = scope.spawn(|| count_ops(calls));
-            let judged = self.judge_kinds(calls, budget);
-            let counted = counted.join();
-            let counted = counted.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            for (name, count) in counted {
-                report.figure(name, count);
-            }
-            judged
-        });
-        tally::conclude(&mut report, tallies, doubtful, spent);
-        report
     }
 
     fn judge_kinds(&self, calls: &Calls, budget: &Budget) -> (Tallies, bool, Doubt) {
@@ -138,8 +120,20 @@ impl Checker for Linearizable {
         "linearizable"
     }
 
-    fn check(&self, history: &History, budget: &Budget) -> Report {
-        self.judge(&Calls::of(history), budget)
+    fn judge(&self, calls: &Calls, budget: &Budget) -> Report {
+        let mut report = Report::new("linearizable", Verdict::Held);
+        let (tallies, spent, doubtful) = std::thread::scope(|scope| {
+            let counted = scope.spawn(|| count_ops(calls));
+            let judged = self.judge_kinds(calls, budget);
+            let counted = counted.join();
+            let counted = counted.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            for (name, count) in counted {
+                report.figure(name, count);
+            }
+            judged
+        });
+        tally::conclude(&mut report, tallies, doubtful, spent);
+        report
     }
 }
 

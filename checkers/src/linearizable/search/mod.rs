@@ -30,7 +30,7 @@ pub(super) use problem::Item;
 use super::Judgement;
 use super::tally::{Doubt, Tally};
 use crate::calls::{self, Calls};
-use crate::history::{History, Kind, Value};
+use crate::history::{Kind, Value};
 use crate::model::{Model, Object};
 use crate::objects::{Moment, NEVER};
 use crate::{Budget, Checker, Report, Verdict};
@@ -194,12 +194,11 @@ impl<M: Model> Checker for Search<M> {
         &self.name
     }
 
-    fn check(&self, history: &History, budget: &Budget) -> Report {
-        let calls = Calls::of(history);
+    fn judge(&self, calls: &Calls, budget: &Budget) -> Report {
         let mut tally = Tally::default();
         let mut report = Report::new(&self.name, Verdict::Held);
         let every = (0..u32::try_from(calls.len()).expect("they are numbered")).collect();
-        judge_all(&self.initial, &calls, &[every], budget, &mut tally);
+        judge_all(&self.initial, calls, &[every], budget, &mut tally);
         let (ops, info) = (tally.sums.ops, tally.sums.info);
         report.figure("ops_checked", ops);
         report.figure("info_ops", info);
