@@ -63,7 +63,7 @@ pub struct About {
 }
 
 /// All checkers there are.
-pub const CHECKERS: [About; 4] = [
+pub const CHECKERS: &[About] = &[
     About {
         name: "linearizable",
         claim: "every operation took effect at one instant between its start and its end",

@@ -95,7 +95,7 @@ impl About {
 }
 
 /// All workloads there are. `cas` is asked for only if [`Options::cas_percent`] says so.
-pub const WORKLOADS: [About; 3] = [
+pub const WORKLOADS: &[About] = &[
     About {
         name: "mixed",
         operations: &["read", "write", "cas", "add", "read-set"],
