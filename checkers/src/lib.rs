@@ -10,6 +10,7 @@ pub mod compose;
 mod explain;
 mod faults;
 pub mod history;
+pub mod lattice;
 pub mod linearizable;
 pub mod loss;
 pub mod model;
