@@ -21,7 +21,7 @@ use crate::report::terminal;
 use crate::report::verdict::{self, RunVerdict};
 use crate::run::Surroundings;
 use crate::verify::{self, Verified};
-use crate::{check, connect, demo, doctor, heal, store, suggest};
+use crate::{check, connect, demo, doctor, explain, heal, store, suggest};
 
 /// Bad arguments or a bad trial file.
 pub const USAGE: u8 = 64;
@@ -66,6 +66,11 @@ enum Command {
     Heal(HealArgs),
     /// List what can be named in a trial file.
     List(ListArgs),
+    /// Say what a word means: a guarantee, a claim, an anomaly, a verdict.
+    Explain {
+        /// The word, such as monotonic-reads; all that can be explained if left out.
+        word: Option<String>,
+    },
     /// Print a schema in JSON.
     Schema(SchemaArgs),
     /// Print completions for a shell.
@@ -317,6 +322,7 @@ pub fn main() -> u8 {
             .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}"))),
         Command::Heal(args) => heal_hosts(&args),
         Command::List(args) => Ok(list(args.what, charset)),
+        Command::Explain { word } => Ok(explain(word.as_deref(), charset)),
         Command::Schema(args) => Ok(schema(args.what)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "schism", &mut std::io::stdout());
@@ -719,7 +725,10 @@ fn refused(refusal: check::Refusal) -> Refusal {
 fn check_again(args: &CheckArgs, what: &Path) -> String {
     let model = args.model.map(|model| format!(" --model {model}"));
     let claims: String = (args.claims.iter())
-        .map(|claim| format!(" --claim {}", claim.as_str()))
+        .map(|claim| match claim.bound() {
+            None => format!(" --claim {claim}"),
+            Some(_) => format!(" --claim '{claim}'"),
+        })
         .collect();
     format!(
         "{} check {}{}{claims}",
@@ -797,7 +806,8 @@ fn list(what: Listing, charset: Charset) -> u8 {
             render(&["fault", "targets", "undone by"], &rows, charset)
         }
         Listing::Claims => {
-            let rows = Claim::ALL.map(|claim| own(&[claim.as_str(), claim.meaning()]));
+            let rows = Claim::all().map(|claim| own(&[claim.as_str(), claim.meaning()]));
+            let rows: Vec<_> = rows.collect();
             render(&["claim", "meaning"], &rows, charset)
         }
         Listing::Models => {
@@ -827,6 +837,23 @@ fn list(what: Listing, charset: Charset) -> u8 {
     };
     say(&table);
     0
+}
+
+fn explain(word: Option<&str>, charset: Charset) -> u8 {
+    let Some(word) = word else {
+        say(&explain::words().join("\n"));
+        return 0;
+    };
+    match explain::explain(word, width().min(100)) {
+        Ok(text) => {
+            say(&plain(&text, charset));
+            0
+        }
+        Err(sentence) => {
+            complain(&format!("error: {sentence}"));
+            USAGE
+        }
+    }
 }
 
 fn schema(what: Schema) -> u8 {

@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod connect;
 pub mod demo;
 pub mod doctor;
+pub mod explain;
 pub mod heal;
 pub mod interpreter;
 pub mod inventory;

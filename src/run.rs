@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use checkers::calls::Calls;
+use checkers::compose::side_by_side;
 use checkers::history::{F, History, Op, Value};
-use checkers::{Budget, Report};
+use checkers::{Budget, Checker, Report};
 use workloads::finals;
 use workloads::generator::{self, Context, Generator, Next, rate, time_limit};
 
@@ -22,7 +24,7 @@ use crate::nemesis::{Faults, NemesisError};
 use crate::plan::Plan;
 use crate::progress::{Display, Mode};
 use crate::remote::{Command, on_all};
-use crate::report::verdict::{Recovery, RunVerdict, Status, claim_of};
+use crate::report::verdict::{Recovery, RunVerdict, Status};
 use crate::report::{dot, table::Charset, terminal, timeline};
 use crate::store::{self, HISTORY, Journal, PLAN, StoreError, VERDICT};
 use crate::systems::leader_follower::{Clients, Nodes};
@@ -321,8 +323,9 @@ fn judge(
         Some(why) => RunVerdict::unjudged(plan, &ops, Status::NotValid, Some(why), recovery),
         None => match History::new(ops) {
             Ok(history) => {
-                let verdict = judge_history(plan, &history, recovery);
-                draw(&verdict, &history, directory);
+                let calls = Calls::of(&history);
+                let verdict = judge_calls(plan, &calls, recovery);
+                draw(&verdict, &calls, &history, directory);
                 verdict
             }
             Err(malformed) => {
@@ -349,35 +352,25 @@ fn judge(
 ///
 /// If the plan was not validated and names no workload that exists.
 #[must_use]
-pub fn judge_history(plan: &Plan, history: &History, recovery: Recovery) -> RunVerdict {
-    judge_claims(plan, history, recovery, &Claim::ALL, &Budget::unlimited())
-}
-
-/// As [`judge_history`], for some of the claims; what only measures is kept.
-///
-/// # Panics
-///
-/// As [`judge_history`].
-#[must_use]
-pub fn judge_claims(
-    plan: &Plan,
-    history: &History,
-    recovery: Recovery,
-    claims: &[Claim],
-    budget: &Budget,
-) -> RunVerdict {
-    let report = plan.workload().checker.check(history, budget);
-    let mut reports = flat(report);
-    reports.retain(|report| claim_of(&report.checker).is_none_or(|claim| claims.contains(&claim)));
-    RunVerdict::new(plan, history, &reports, recovery)
+pub fn judge_calls(plan: &Plan, calls: &Calls, recovery: Recovery) -> RunVerdict {
+    let budget = Budget::unlimited();
+    let mut reports = flat(plan.workload().checker.judge(calls, &budget));
+    let asked = plan.expect.keys().filter(|claim| {
+        let judged = reports.iter();
+        let mut judged = judged.filter_map(|report| Claim::of_checker(&report.checker));
+        !judged.any(|judged| judged == **claim)
+    });
+    let others: Vec<Box<dyn Checker>> = asked.map(|claim| claim.judge()).collect();
+    reports.extend(side_by_side(&others, calls, &budget));
+    RunVerdict::of_calls(plan, calls, &reports, recovery)
 }
 
 /// The parts of a composed report, or the report itself.
-fn flat(report: Report) -> Vec<Report> {
+pub(crate) fn flat(report: Report) -> Vec<Report> {
     if report.parts.is_empty() {
         vec![report]
     } else {
-        report.parts
+        report.parts.into_iter().flat_map(flat).collect()
     }
 }
 
@@ -407,10 +400,10 @@ pub(crate) fn toothless(plan: &Plan, ops: &[Op]) -> Option<String> {
 }
 
 /// Failing to draw must not change a verdict.
-fn draw(verdict: &RunVerdict, history: &History, directory: &Path) {
+fn draw(verdict: &RunVerdict, calls: &Calls, history: &History, directory: &Path) {
     let place = directory.join("findings");
     for finding in &verdict.findings {
-        let bars = timeline::evidence(history, finding);
+        let bars = timeline::bars(calls, finding);
         let drawn = timeline::draw(&bars, 8, 120, Charset::Unicode);
         let text = terminal::story(finding, drawn.as_deref());
         let picture = dot::order(finding, history);

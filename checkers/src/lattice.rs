@@ -17,7 +17,7 @@ use crate::{Report, Verdict};
 /// A guarantee that a system may give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
-    /// Its name, which is also that of the checker that judges it, where there is one.
+    /// Its name.
     pub name: &'static str,
     /// What it is called elsewhere.
     pub also: &'static [&'static str],
@@ -46,12 +46,12 @@ pub const LEVELS: &[Level] = &[
                 end, on one copy of the data. What ended before something else began is seen by \
                 it. The strongest guarantee for single objects; it holds of a system if and only \
                 if it holds of each object.",
-        implies: &["sequential", "stale"],
+        implies: &["sequential", "no-stale-reads"],
         refuted_by: &[],
     },
     Level {
-        name: "stale",
-        also: &["no-stale-reads", "regular"],
+        name: "no-stale-reads",
+        also: &["regular"],
         about: "No read returns a value that had certainly been replaced before the read began. \
                 Weaker than linearizable: two reads that run while a value is replaced may see \
                 the new one and then the old one.",
@@ -208,11 +208,24 @@ pub fn find(name: &str) -> Option<&'static Level> {
     let same = |other: &&str| other.eq_ignore_ascii_case(name);
     LEVELS
         .iter()
-        .find(|level| same(&level.name) || level.also.iter().any(|also| same(&also)))
+        .find(|level| same(&level.name) || level.also.iter().any(same))
 }
 
 impl Level {
-    /// All that follow from it, itself among them.
+    /// The name of the checker that judges it, where there is one: its own, but for one.
+    #[must_use]
+    pub fn checker(&self) -> &'static str {
+        match self.name {
+            "no-stale-reads" => "stale",
+            name => name,
+        }
+    }
+
+    /// All that follow from it, itself first.
+    ///
+    /// # Panics
+    ///
+    /// Never: levels imply levels.
     #[must_use]
     pub fn weaker(&self) -> Vec<&'static Self> {
         let mut found: Vec<&'static Self> = find(self.name).into_iter().collect();
@@ -250,7 +263,9 @@ impl Standing {
     #[must_use]
     pub fn of(reports: &[Report]) -> Self {
         let verdict = |level: &Level| {
-            let of_level = reports.iter().find(|report| report.checker == level.name);
+            let of_level = reports
+                .iter()
+                .find(|report| report.checker == level.checker());
             of_level.map(|report| report.verdict)
         };
         let has = |name: &str| {
@@ -330,7 +345,7 @@ mod tests {
         ];
         let standing = Standing::of(&reports);
         assert_eq!(standing.stands, ["causal", "pram"]);
-        assert_eq!(standing.refuted, ["stale", "monotonic-reads"]);
+        assert_eq!(standing.refuted, ["no-stale-reads", "monotonic-reads"]);
         let also = [
             "strict-serializable",
             "linearizable",

@@ -15,6 +15,7 @@ pub mod linearizable;
 pub mod loss;
 pub mod model;
 mod objects;
+pub mod pages;
 pub mod report;
 pub mod stale;
 pub mod streaming;

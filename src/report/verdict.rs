@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use checkers::calls::Calls;
 use checkers::history::{History, Kind, Nanos, Op, Process};
+use checkers::lattice::Standing;
 use checkers::{Anomaly, Report, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,10 @@ pub struct RunVerdict {
     pub why: Option<String>,
     /// One for each claim.
     pub claims: Vec<ClaimVerdict>,
+    /// The strongest guarantees that still stand, and the weakest that are refuted.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Value")]
+    pub standing: Standing,
     /// The contradictions, numbered `F1`, `F2` …, most telling first within a claim.
     pub findings: Vec<Finding>,
     /// What was done to the system, in order.
@@ -186,17 +191,6 @@ pub struct Outcomes {
     pub errors: BTreeMap<String, u64>,
 }
 
-/// The claim that a checker judges; none for one that only measures.
-#[must_use]
-pub fn claim_of(checker: &str) -> Option<Claim> {
-    match checker {
-        "linearizable" => Some(Claim::Linearizable),
-        "loss" => Some(Claim::NoLostWrites),
-        "stale" => Some(Claim::NoStaleReads),
-        _ => None,
-    }
-}
-
 impl RunVerdict {
     /// The verdict on a history, from the reports of the checkers.
     ///
@@ -205,30 +199,28 @@ impl RunVerdict {
     /// Never: figures have a form in JSON.
     #[must_use]
     pub fn new(plan: &Plan, history: &History, reports: &[Report], recovery: Recovery) -> Self {
-        let verdict = Self::unjudged(plan, history.ops(), Status::Held, None, recovery);
-        verdict.judged(plan, reports)
+        Self::of_calls(plan, &Calls::of(history), reports, recovery)
     }
 
-    /// The verdict on calls without faults, from the reports of the checkers.
+    /// The same of a history as columns.
     ///
     /// # Panics
     ///
     /// Never: figures have a form in JSON.
     #[must_use]
-    pub fn of_calls(plan: &Plan, calls: &Calls, reports: &[Report]) -> Self {
-        let mut verdict = Self::unjudged(plan, &[], Status::Held, None, Recovery::default());
+    pub fn of_calls(plan: &Plan, calls: &Calls, reports: &[Report], recovery: Recovery) -> Self {
+        let mut verdict = Self::unjudged(plan, calls.nemesis(), Status::Held, None, recovery);
         verdict.coverage = coverage_of(calls);
-        verdict.judged(plan, reports)
-    }
-
-    fn judged(self, plan: &Plan, reports: &[Report]) -> Self {
-        let mut verdict = self;
-        for claim in Claim::ALL {
-            let of_claim = |report: &&Report| claim_of(&report.checker) == Some(claim);
-            if let Some(report) = reports.iter().find(of_claim) {
-                verdict.add_claim(plan, claim, report);
-            }
+        let mut claims: Vec<(Claim, &Report)> = reports
+            .iter()
+            .filter_map(|report| Some((Claim::of_checker(&report.checker)?, report)))
+            .collect();
+        let place = |claim: Claim| Claim::all().position(|c| c.checker() == claim.checker());
+        claims.sort_by_key(|(claim, _)| (place(*claim), *claim));
+        for (claim, report) in claims {
+            verdict.add_claim(plan, claim, report);
         }
+        verdict.standing = Standing::of(reports);
         for report in reports {
             let figures = serde_json::to_value(&report.figures);
             let figures = figures.expect("figures have a form in JSON");
@@ -265,6 +257,7 @@ impl RunVerdict {
             exit_code: status.exit_code(),
             why,
             claims: Vec::new(),
+            standing: Standing::default(),
             findings: Vec::new(),
             faults: faults(ops),
             recovery,
