@@ -3,8 +3,7 @@
 //! Everything that a checker cannot read is set aside with its index and the reason, never
 //! guessed at.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use crate::history::{Call, History, Kind, Nanos, Op, Value};
 
@@ -64,20 +63,10 @@ pub(crate) struct SetCall<'h> {
     pub(crate) action: SetAction<'h>,
 }
 
-/// The operator's read of one node's own state after recovery.
-#[derive(Clone, Debug)]
-pub(crate) struct FinalRead<'h> {
-    pub(crate) call: Call<'h>,
-    pub(crate) node: Option<&'h Arc<str>>,
-    /// What the node held; none if it could not be read.
-    pub(crate) held: Option<&'h Value>,
-}
-
 /// An operation that could not be read.
 #[derive(Clone, Debug)]
-pub(crate) struct Unreadable<'h> {
+pub(crate) struct Unreadable {
     pub(crate) index: usize,
-    pub(crate) key: &'h Value,
     pub(crate) reason: String,
 }
 
@@ -126,9 +115,7 @@ impl<'h, T> Objects<'h, T> {
 pub(crate) struct Typed<'h> {
     pub(crate) registers: Objects<'h, RegisterCall<'h>>,
     pub(crate) sets: Objects<'h, SetCall<'h>>,
-    pub(crate) final_registers: Objects<'h, FinalRead<'h>>,
-    pub(crate) final_sets: Objects<'h, FinalRead<'h>>,
-    pub(crate) unreadable: Vec<Unreadable<'h>>,
+    pub(crate) unreadable: Vec<Unreadable>,
     /// Reads of registers and sets that gave no answer.
     pub(crate) unanswered_reads: usize,
 }
@@ -143,7 +130,7 @@ impl<'h> Typed<'h> {
             let result = call.complete.filter(|op| op.kind == Kind::Ok);
             let argument = &call.invoke.value;
             if let Some(reason) = wrong_key(&call) {
-                typed.set_aside(call.invoke, key, reason);
+                typed.set_aside(call.invoke, reason);
                 continue;
             }
             match call.invoke.f.as_str() {
@@ -151,7 +138,7 @@ impl<'h> Typed<'h> {
                     None => typed.unanswered_reads += 1,
                     Some(Value::List(_) | Value::Map(_)) => {
                         let reason = "it returned several values, not one";
-                        typed.set_aside(call.invoke, key, reason.to_owned());
+                        typed.set_aside(call.invoke, reason.to_owned());
                     }
                     Some(value) => {
                         let action = Action::Read(value);
@@ -160,7 +147,7 @@ impl<'h> Typed<'h> {
                 },
                 "write" if *argument == Value::Nil => {
                     let reason = "it writes nil, which stands for an absent key";
-                    typed.set_aside(call.invoke, key, reason.to_owned());
+                    typed.set_aside(call.invoke, reason.to_owned());
                 }
                 "write" => {
                     let action = Action::Write(argument);
@@ -173,7 +160,7 @@ impl<'h> Typed<'h> {
                     }
                     _ => {
                         let reason = "its argument is not a list of an old and a new value";
-                        typed.set_aside(call.invoke, key, reason.to_owned());
+                        typed.set_aside(call.invoke, reason.to_owned());
                     }
                 },
                 "add" => {
@@ -184,15 +171,15 @@ impl<'h> Typed<'h> {
                     None => typed.unanswered_reads += 1,
                     Some(None) => {
                         let reason = "its result is not a list of elements";
-                        typed.set_aside(call.invoke, key, reason.to_owned());
+                        typed.set_aside(call.invoke, reason.to_owned());
                     }
                     Some(Some(elements)) => {
                         let action = SetAction::Read(elements);
                         typed.sets.push(key, SetCall { call, action });
                     }
                 },
-                "final-read" => typed.final_registers.push(key, final_read(call)),
-                "final-read-set" => typed.final_sets.push(key, final_read(call)),
+                // The operator's reads are no operations of clients.
+                "final-read" | "final-read-set" => {}
                 _ if call.outcome() == Kind::Fail => {}
                 _ => foreign.push((call.invoke, key)),
             }
@@ -201,23 +188,17 @@ impl<'h> Typed<'h> {
         for (op, key) in foreign {
             if typed.registers.get(key).is_some() || typed.sets.get(key).is_some() {
                 let reason = format!("{} is not an operation of registers or sets", op.f);
-                typed.set_aside(op, key, reason);
+                typed.set_aside(op, reason);
             }
         }
         typed
     }
 
-    fn set_aside(&mut self, op: &Op, key: &'h Value, reason: String) {
+    fn set_aside(&mut self, op: &Op, reason: String) {
         self.unreadable.push(Unreadable {
             index: op.index,
-            key,
             reason,
         });
-    }
-
-    /// The keys of which something could not be read.
-    pub(crate) fn spoiled(&self) -> HashSet<&'h Value> {
-        self.unreadable.iter().map(|u| u.key).collect()
     }
 
     /// Why the unreadable operations leave the verdict open, if there are any.
@@ -237,20 +218,6 @@ fn wrong_key(call: &Call<'_>) -> Option<String> {
     let asked = call.invoke.key.as_ref()?;
     let answered = complete.key.as_ref()?;
     (asked != answered).then(|| format!("it was asked of {asked} and answered for {answered}"))
-}
-
-fn final_read(call: Call<'_>) -> FinalRead<'_> {
-    let done = call.complete.filter(|op| op.kind == Kind::Ok);
-    FinalRead {
-        call,
-        // The operator asks one node; who was asked counts, whoever passed the answer on.
-        node: call
-            .invoke
-            .node
-            .as_ref()
-            .or_else(|| call.complete.and_then(|op| op.node.as_ref())),
-        held: done.map(|op| &op.value),
-    }
 }
 
 /// When a call began and when it was over.
