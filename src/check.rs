@@ -68,12 +68,20 @@ pub struct Refusal {
     pub sentence: String,
 }
 
-fn not_valid(sentence: String) -> Refusal {
-    Refusal {
-        status: Status::NotValid,
-        code: Status::NotValid.exit_code(),
-        sentence,
+impl Refusal {
+    /// Nothing can be judged, and why.
+    #[must_use]
+    pub fn not_valid(sentence: String) -> Self {
+        Self {
+            status: Status::NotValid,
+            code: Status::NotValid.exit_code(),
+            sentence,
+        }
     }
+}
+
+fn not_valid(sentence: String) -> Refusal {
+    Refusal::not_valid(sentence)
 }
 
 impl Question {
@@ -371,6 +379,16 @@ pub fn peak_megabytes() -> u64 {
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
     kilobytes.unwrap_or(0_u64) / 1024
+}
+
+/// The calls of a recording, mended where it must be.
+///
+/// # Errors
+///
+/// A [`Refusal`] if it cannot be read.
+pub fn read_calls(what: &Path) -> Result<Calls, Refusal> {
+    let recording = Recording::named(what).map_err(|error| failed(&error))?;
+    Heard::from(&recording, what).map(|heard| heard.calls)
 }
 
 /// A history that keeps the laws, and what was mended.

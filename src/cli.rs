@@ -54,6 +54,8 @@ enum Command {
     Demo(DemoArgs),
     /// Judge a recorded run, or a history that anybody recorded.
     Check(CheckArgs),
+    /// Print what became of every write, as comma-separated values.
+    Ledger(crate::ledger::LedgerArgs),
     /// Check a certificate, with code that shares nothing with the checkers.
     Verify(VerifyArgs),
     /// Write a history in another format.
@@ -314,6 +316,7 @@ pub fn main() -> u8 {
         Command::Run(args) => run_trials(&args, charset),
         Command::Demo(args) => run_demo(&args, charset),
         Command::Check(args) => check(&args, charset),
+        Command::Ledger(args) => Ok(ledger(&args)),
         Command::Verify(args) => verify_certificate(&args),
         Command::Convert(args) => convert(&args),
         Command::Lab(args) => lab::command::run(&args, &mut std::io::stdout())
@@ -837,6 +840,16 @@ fn list(what: Listing, charset: Charset) -> u8 {
     };
     say(&table);
     0
+}
+
+fn ledger(args: &crate::ledger::LedgerArgs) -> u8 {
+    match args.run(&mut std::io::stdout().lock()) {
+        Ok(()) => 0,
+        Err(refusal) => {
+            complain(&format!("error: {}", refusal.sentence));
+            refusal.code
+        }
+    }
 }
 
 fn explain(word: Option<&str>, charset: Charset) -> u8 {

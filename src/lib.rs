@@ -23,6 +23,7 @@ pub mod heal;
 pub mod interpreter;
 pub mod inventory;
 pub mod lab;
+pub mod ledger;
 pub mod nemesis;
 pub mod plan;
 pub mod progress;

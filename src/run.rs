@@ -19,6 +19,7 @@ use workloads::generator::{self, Context, Generator, Next, rate, time_limit};
 use crate::claim::Claim;
 use crate::cluster::{Cluster, Db, DbError, Node};
 use crate::interpreter::{InterpretError, Interpreter, Recorder, Script, Seeds};
+use crate::ledger;
 use crate::nemesis::schedule::{Timeline, moments};
 use crate::nemesis::{Faults, NemesisError};
 use crate::plan::Plan;
@@ -326,6 +327,9 @@ fn judge(
                 let calls = Calls::of(&history);
                 let verdict = judge_calls(plan, &calls, recovery);
                 draw(&verdict, &calls, &history, directory);
+                if let Err(error) = ledger::leave(&calls, directory) {
+                    tracing::warn!("failed to {error}");
+                }
                 verdict
             }
             Err(malformed) => {

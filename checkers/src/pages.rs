@@ -21,7 +21,7 @@ macro_rules! pages {
 }
 
 /// All pages.
-pub const PAGES: &[Page] = &pages!["linearizable", "availability"];
+pub const PAGES: &[Page] = &pages!["linearizable", "loss", "availability"];
 
 /// The page of that checker.
 #[must_use]
