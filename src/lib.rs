@@ -19,6 +19,7 @@ pub mod connect;
 pub mod demo;
 pub mod doctor;
 pub mod heal;
+pub mod image;
 pub mod interpreter;
 pub mod inventory;
 pub mod lab;
