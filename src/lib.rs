@@ -20,6 +20,7 @@ pub mod demo;
 pub mod doctor;
 pub mod explain;
 pub mod heal;
+pub mod image;
 pub mod interpreter;
 pub mod inventory;
 pub mod lab;

@@ -17,7 +17,8 @@ use workloads::finals;
 use workloads::generator::{self, Context, Generator, Next, rate, time_limit};
 
 use crate::claim::Claim;
-use crate::cluster::{Cluster, Db, DbError, Node};
+use crate::client::AnyConnect;
+use crate::cluster::{Cluster, DbError, Node};
 use crate::interpreter::{InterpretError, Interpreter, Recorder, Script, Seeds};
 use crate::ledger;
 use crate::nemesis::schedule::{Timeline, moments};
@@ -28,7 +29,7 @@ use crate::remote::{Command, on_all};
 use crate::report::verdict::{Recovery, RunVerdict, Status};
 use crate::report::{dot, table::Charset, terminal, timeline};
 use crate::store::{self, HISTORY, Journal, PLAN, StoreError, VERDICT};
-use crate::systems::leader_follower::{Clients, Nodes};
+use crate::systems::{self, System};
 
 /// How long a cluster gets to form.
 pub(crate) const READY_LIMIT: Duration = Duration::from_secs(15);
@@ -75,24 +76,25 @@ pub async fn run(
     let mut recorder = Recorder::new(Some(Journal::create(&directory.join(HISTORY))?));
     let mut display = Display::new(surroundings.progress, &plan.name);
     let mut stopped = None;
-    let (recovery, trouble) =
-        match Nodes::new(plan.leader_follower.0.clone(), &surroundings.node_binary) {
-            Err(error) => (Recovery::default(), Some(RunError::from(error).to_string())),
-            Ok(system) => {
-                let system = Arc::new(system);
-                let db: Arc<dyn Db> = Arc::clone(&system) as Arc<dyn Db>;
-                let cluster = Arc::new(Cluster { nodes, db });
-                let stage = Stage {
-                    plan,
-                    cluster,
-                    system,
-                    surroundings,
-                };
-                let played = stage.play(directory, &mut recorder, &mut display).await;
-                stopped = played.stopped;
-                (played.recovery, played.trouble)
-            }
-        };
+    let mut version = None;
+    let needed = systems::Surroundings {
+        node_binary: &surroundings.node_binary,
+    };
+    let (recovery, trouble) = match plan.system(&nodes, &needed) {
+        Err(error) => (Recovery::default(), Some(RunError::from(error).to_string())),
+        Ok(System { db, clients }) => {
+            let stage = Stage {
+                plan,
+                cluster: Arc::new(Cluster { nodes, db }),
+                clients,
+                surroundings,
+            };
+            let played = stage.play(directory, &mut recorder, &mut display).await;
+            version = stage.cluster.db.version();
+            stopped = played.stopped;
+            (played.recovery, played.trouble)
+        }
+    };
     display.phase("judge");
     let (ops, written) = recorder.finish();
     let trouble = trouble.or(written.err().map(|error| format!("failed to {error}")));
@@ -101,7 +103,8 @@ pub async fn run(
         trouble,
         stopped,
     };
-    let verdict = judge(plan, ops, played, directory, surroundings);
+    let mut verdict = judge(plan, ops, played, directory, surroundings);
+    verdict.environment.version = version;
     display.finish();
     leave(&verdict, directory)?;
     Ok(verdict)
@@ -120,7 +123,7 @@ struct Played {
 struct Stage<'a> {
     plan: &'a Plan,
     cluster: Arc<Cluster>,
-    system: Arc<Nodes>,
+    clients: AnyConnect,
     surroundings: &'a Surroundings,
 }
 
@@ -164,14 +167,7 @@ impl Stage<'_> {
         display.phase("set up");
         self.set_up().await?;
         let load = &self.plan.load;
-        let clients = Clients::new(
-            &self.cluster.nodes,
-            load.clients_ask,
-            load.clients,
-            self.plan.seed,
-            self.system.directory(),
-        );
-        let mut interpreter = Interpreter::new(clients, load.clients, seeds);
+        let mut interpreter = Interpreter::new(self.clients.clone(), load.clients, seeds);
 
         phase(recorder, display, "load");
         let mut timeline = Timeline::new(recorder.now(), moments(&self.plan.faults, load.time));
@@ -249,8 +245,8 @@ impl Stage<'_> {
                 tracing::warn!("failed to make {}: {error}", place.display());
             }
             for file in self.cluster.db.log_files(node) {
-                let name = Path::new(&file).file_name().unwrap_or_default();
-                if let Err(error) = node.remote.download(&file, &place.join(name)).await {
+                let target = place.join(local_name(&file, &place));
+                if let Err(error) = node.remote.download(&file, &target).await {
                     tracing::warn!("failed to {error}");
                 }
             }
@@ -268,6 +264,15 @@ impl Stage<'_> {
         if let Err(error) = done {
             tracing::warn!("failed to {error}");
         }
+    }
+}
+
+/// What a fetched file is called here: its name, or where that is taken, its directory's as well.
+fn local_name(file: &str, place: &Path) -> String {
+    let words: Vec<&str> = file.rsplit('/').take(2).collect();
+    match words[..] {
+        [name, directory] if place.join(name).exists() => format!("{directory}-{name}"),
+        _ => words[0].to_owned(),
     }
 }
 

@@ -151,12 +151,7 @@ impl<'p> Stage<'p> {
         let seeds = Seeds::new(plan.seed);
         let (nodes, slots) = (plan.node_count(), plan.load.clients);
         let node_seed = seeds.source("simulation").random();
-        let cluster = Simulated::new(
-            nodes,
-            &plan.leader_follower.0,
-            (plan.load.clients_ask, slots),
-            (plan.seed, node_seed),
-        );
+        let cluster = Simulated::new(nodes, &plan.leader_follower.0, plan.clientele(), node_seed);
         Self {
             plan,
             cluster,

@@ -208,6 +208,7 @@ fn everything_that_can_be_named_is_listed() {
         ("claims", "no-lost-writes"),
         ("checkers", "linearizable"),
         ("errors", "SteppedDown"),
+        ("systems", "leader-follower"),
     ] {
         let output = schism(&place.0, &["list", what]);
         assert!(

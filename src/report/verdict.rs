@@ -51,8 +51,43 @@ pub struct RunVerdict {
     pub coverage: BTreeMap<String, Outcomes>,
     /// The figures of each checker; units are in the names.
     pub figures: BTreeMap<String, serde_json::Value>,
+    /// What was tested.
+    #[serde(default)]
+    pub environment: Environment,
     /// Commands that repeat the judgement and the run.
     pub reproduce: Vec<String>,
+}
+
+/// What was tested, and how its errors were understood.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Environment {
+    /// The system's name.
+    pub system: String,
+    /// Its version, as the hosts tell it; none if it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its options.
+    pub configuration: serde_json::Value,
+    /// Its errors, and what each makes of an operation that changes something: `fail` if it
+    /// promises that nothing happened and never will, else `info`. Whatever is not here is
+    /// `info`.
+    pub errors: BTreeMap<String, String>,
+}
+
+impl Environment {
+    fn of(plan: &Plan) -> Self {
+        let word = |definite| if definite { "fail" } else { "info" };
+        let errors = plan.system.errors().into_iter();
+        Self {
+            system: plan.system.as_str().into(),
+            version: None,
+            configuration: plan.configuration(),
+            errors: errors
+                .map(|(error, definite)| (error, word(definite).into()))
+                .collect(),
+        }
+    }
 }
 
 /// What came out of a run as a whole.
@@ -263,6 +298,7 @@ impl RunVerdict {
             recovery,
             coverage: coverage(ops),
             figures: BTreeMap::new(),
+            environment: Environment::of(plan),
             reproduce: Vec::new(),
         }
     }
