@@ -5,6 +5,7 @@
 
 pub mod availability;
 pub mod budget;
+mod by_key;
 pub mod calls;
 pub mod compose;
 mod explain;
@@ -15,6 +16,7 @@ pub mod loss;
 pub mod model;
 mod objects;
 pub mod report;
+mod roles;
 pub mod stale;
 pub mod streaming;
 mod versions;
