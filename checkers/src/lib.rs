@@ -16,6 +16,7 @@ pub mod linearizable;
 pub mod loss;
 pub mod model;
 mod objects;
+pub mod prefix;
 pub mod report;
 pub mod resolver;
 mod roles;
@@ -29,6 +30,7 @@ pub use compose::AllOf;
 pub use convergence::Convergence;
 pub use linearizable::{Linearizable, Search};
 pub use loss::Loss;
+pub use prefix::Prefix;
 pub use report::{Anomaly, Report, Verdict};
 pub use resolver::Resolver;
 pub use stale::Stale;
@@ -136,6 +138,20 @@ pub const CHECKERS: &[About] = &[
         ],
         cost: "O(n), and the pairs of conflicts that feed each other",
         build: || Box::new(Resolver),
+    },
+    About {
+        name: "prefix",
+        claim: "what every node shows is a growing prefix of one order of all writes",
+        needs: "the nodes that answered, and registers with unique values, lists, counters or logs",
+        names: &[
+            "no-single-order",
+            "gap-in-prefix",
+            "incompatible-order",
+            "log-divergence",
+            "prefix-regression",
+        ],
+        cost: "O(n log n)",
+        build: || Box::new(Prefix),
     },
     About {
         name: "availability",
