@@ -308,6 +308,19 @@ impl Calls {
         }
     }
 
+    /// The first rank whose time is not before this one; beyond all of them if there is none.
+    ///
+    /// **Cost**: logarithmic.
+    #[must_use]
+    pub fn rank_from(&self, time: Nanos) -> Rank {
+        let before = if self.untimed {
+            usize::try_from(time).unwrap_or(usize::MAX)
+        } else {
+            self.times.partition_point(|other| *other < time)
+        };
+        Rank::try_from(before).map_or(NEVER, |before| before.saturating_add(1))
+    }
+
     /// The number of the text of the error with which a call ended, if it had one.
     #[must_use]
     pub fn error(&self, call: u32) -> Option<u32> {

@@ -1,11 +1,10 @@
 //! The door: operations on registers and sets, typed and sorted by object.
 //!
-//! Everything that a checker cannot read is set aside with its index and the reason, never
-//! guessed at.
+//! For telling the contradictions of an object that was judged before.
 
 use std::collections::HashMap;
 
-use crate::history::{Call, History, Kind, Nanos, Op, Value};
+use crate::history::{Call, History, Kind, Nanos, Value};
 
 /// A time on a line that has a point before the history and one after every end of it: the
 /// initial value was there at [`BEFORE`], and what never returned returns at [`NEVER`].
@@ -63,13 +62,6 @@ pub(crate) struct SetCall<'h> {
     pub(crate) action: SetAction<'h>,
 }
 
-/// An operation that could not be read.
-#[derive(Clone, Debug)]
-pub(crate) struct Unreadable {
-    pub(crate) index: usize,
-    pub(crate) reason: String,
-}
-
 /// The operations on one object, in the order of their starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Object<'h, T> {
@@ -104,10 +96,6 @@ impl<'h, T> Objects<'h, T> {
         });
         self.list[position].calls.push(call);
     }
-
-    pub(crate) fn get(&self, key: &Value) -> Option<&Object<'h, T>> {
-        self.by_key.get(key).map(|&position| &self.list[position])
-    }
 }
 
 /// A history's operations, typed.
@@ -115,109 +103,41 @@ impl<'h, T> Objects<'h, T> {
 pub(crate) struct Typed<'h> {
     pub(crate) registers: Objects<'h, RegisterCall<'h>>,
     pub(crate) sets: Objects<'h, SetCall<'h>>,
-    pub(crate) unreadable: Vec<Unreadable>,
-    /// Reads of registers and sets that gave no answer.
-    pub(crate) unanswered_reads: usize,
 }
 
 impl<'h> Typed<'h> {
+    /// What cannot be read as an operation on a register or a set is left out: whoever asks has
+    /// judged the objects before, and wants contradictions in words.
+    ///
     /// **Cost**: linear.
     pub(crate) fn read(history: &'h History) -> Self {
         let mut typed = Self::default();
-        let mut foreign = Vec::new();
         for call in history.calls() {
             let key = call.invoke.key.as_ref().unwrap_or(&NIL);
             let result = call.complete.filter(|op| op.kind == Kind::Ok);
+            let result = result.map(|op| &op.value);
             let argument = &call.invoke.value;
-            if let Some(reason) = wrong_key(&call) {
-                typed.set_aside(call.invoke, reason);
-                continue;
-            }
-            match call.invoke.f.as_str() {
-                "read" => match result.map(|op| &op.value) {
-                    None => typed.unanswered_reads += 1,
-                    Some(Value::List(_) | Value::Map(_)) => {
-                        let reason = "it returned several values, not one";
-                        typed.set_aside(call.invoke, reason.to_owned());
-                    }
-                    Some(value) => {
-                        let action = Action::Read(value);
-                        typed.registers.push(key, RegisterCall { call, action });
-                    }
-                },
-                "write" if *argument == Value::Nil => {
-                    let reason = "it writes nil, which stands for an absent key";
-                    typed.set_aside(call.invoke, reason.to_owned());
-                }
-                "write" => {
-                    let action = Action::Write(argument);
-                    typed.registers.push(key, RegisterCall { call, action });
-                }
-                "cas" => match argument.as_list() {
-                    Some([old, new]) if *new != Value::Nil => {
-                        let action = Action::Cas { old, new };
-                        typed.registers.push(key, RegisterCall { call, action });
-                    }
-                    _ => {
-                        let reason = "its argument is not a list of an old and a new value";
-                        typed.set_aside(call.invoke, reason.to_owned());
-                    }
-                },
-                "add" => {
+            let action = match (call.invoke.f.as_str(), result, argument.as_list()) {
+                ("read", Some(Value::List(_) | Value::Map(_)), _) => continue,
+                ("read", Some(value), _) => Action::Read(value),
+                ("write", _, _) if *argument != Value::Nil => Action::Write(argument),
+                ("cas", _, Some([old, new])) if *new != Value::Nil => Action::Cas { old, new },
+                ("add", _, _) => {
                     let action = SetAction::Add(argument);
                     typed.sets.push(key, SetCall { call, action });
+                    continue;
                 }
-                "read-set" => match result.map(|op| op.value.as_list()) {
-                    None => typed.unanswered_reads += 1,
-                    Some(None) => {
-                        let reason = "its result is not a list of elements";
-                        typed.set_aside(call.invoke, reason.to_owned());
-                    }
-                    Some(Some(elements)) => {
-                        let action = SetAction::Read(elements);
-                        typed.sets.push(key, SetCall { call, action });
-                    }
-                },
-                // The operator's reads are no operations of clients.
-                "final-read" | "final-read-set" => {}
-                _ if call.outcome() == Kind::Fail => {}
-                _ => foreign.push((call.invoke, key)),
-            }
-        }
-        // Another workload's operations are no business of ours, unless they touch our objects.
-        for (op, key) in foreign {
-            if typed.registers.get(key).is_some() || typed.sets.get(key).is_some() {
-                let reason = format!("{} is not an operation of registers or sets", op.f);
-                typed.set_aside(op, reason);
-            }
+                ("read-set", Some(Value::List(elements)), _) => {
+                    let action = SetAction::Read(elements);
+                    typed.sets.push(key, SetCall { call, action });
+                    continue;
+                }
+                _ => continue,
+            };
+            typed.registers.push(key, RegisterCall { call, action });
         }
         typed
     }
-
-    fn set_aside(&mut self, op: &Op, reason: String) {
-        self.unreadable.push(Unreadable {
-            index: op.index,
-            reason,
-        });
-    }
-
-    /// Why the unreadable operations leave the verdict open, if there are any.
-    pub(crate) fn why_unreadable(&self) -> Option<String> {
-        let first = self.unreadable.first()?;
-        Some(format!(
-            "{} operations could not be read; the first, at index {}: {}",
-            self.unreadable.len(),
-            first.index,
-            first.reason
-        ))
-    }
-}
-
-fn wrong_key(call: &Call<'_>) -> Option<String> {
-    let complete = call.complete?;
-    let asked = call.invoke.key.as_ref()?;
-    let answered = complete.key.as_ref()?;
-    (asked != answered).then(|| format!("it was asked of {asked} and answered for {answered}"))
 }
 
 /// When a call began and when it was over.

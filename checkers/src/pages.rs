@@ -21,7 +21,15 @@ macro_rules! pages {
 }
 
 /// All pages.
-pub const PAGES: &[Page] = &pages!["linearizable", "loss", "availability"];
+pub const PAGES: &[Page] = &pages![
+    "linearizable",
+    "loss",
+    "stale",
+    "convergence",
+    "resolver",
+    "prefix",
+    "availability",
+];
 
 /// The page of that checker.
 #[must_use]
