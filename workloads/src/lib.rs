@@ -15,6 +15,7 @@
 //! assert_ne!(report.verdict, Verdict::Held);
 //! ```
 
+pub mod convergence;
 pub mod finals;
 pub mod generator;
 mod load;
@@ -56,6 +57,8 @@ pub struct Options {
     pub adds_per_set: u32,
     /// How many of a hundred operations on sets read one whole.
     pub read_set_percent: u32,
+    /// How many of a hundred changes of the sets of `convergence` are removes.
+    pub remove_percent: u32,
 }
 
 impl Default for Options {
@@ -69,6 +72,7 @@ impl Default for Options {
             active_sets: 2,
             adds_per_set: 300,
             read_set_percent: 10,
+            remove_percent: 30,
         }
     }
 }
@@ -101,6 +105,12 @@ pub const WORKLOADS: &[About] = &[
         operations: &["read", "write", "cas", "add", "read-set"],
         detects: "what register and set detect, at once",
         make: mixed::workload,
+    },
+    About {
+        name: "convergence",
+        operations: &["read", "write", "cas", "add", "remove", "read-set"],
+        detects: "nodes that differ in the end, deletes undone, orders that nodes do not share, stale reads",
+        make: convergence::workload,
     },
     About {
         name: "register",
