@@ -23,7 +23,7 @@ use crate::plan::Plan;
 use crate::progress::{Display, Mode};
 use crate::remote::{Command, on_all};
 use crate::report::verdict::{Recovery, RunVerdict, Status, claim_of};
-use crate::report::{dot, table::Charset, terminal, timeline};
+use crate::report::{dot, html, table::Charset, terminal, timeline};
 use crate::store::{self, HISTORY, Journal, PLAN, StoreError, VERDICT};
 use crate::systems::leader_follower::{Clients, Nodes};
 
@@ -101,6 +101,7 @@ pub async fn run(
     let verdict = judge(plan, ops, played, directory, surroundings);
     display.finish();
     leave(&verdict, directory)?;
+    html::leave(directory);
     Ok(verdict)
 }
 
