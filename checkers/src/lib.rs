@@ -5,6 +5,7 @@
 
 pub mod availability;
 pub mod budget;
+mod by_key;
 pub mod calls;
 pub mod compose;
 mod explain;
@@ -15,6 +16,7 @@ pub mod loss;
 pub mod model;
 mod objects;
 pub mod report;
+pub mod sets;
 pub mod stale;
 pub mod streaming;
 mod versions;
@@ -25,6 +27,7 @@ pub use compose::AllOf;
 pub use linearizable::{Linearizable, Search};
 pub use loss::Loss;
 pub use report::{Anomaly, Report, Verdict};
+pub use sets::{Set, SetFull};
 pub use stale::Stale;
 
 use calls::Calls;
@@ -96,6 +99,34 @@ pub const CHECKERS: &[About] = &[
         ],
         cost: "O(n log n)",
         build: || Box::new(Loss),
+    },
+    About {
+        name: "set",
+        claim: "what was acknowledged is in the last read of its set, and nothing else is",
+        needs: "adds of unique elements, and a read of the set after them",
+        names: &[
+            "lost-element",
+            "dirty-read",
+            "phantom-read",
+            "duplicate-element",
+        ],
+        cost: "O(n log n)",
+        build: || Box::new(Set),
+    },
+    About {
+        name: "set-full",
+        claim: "no element that was there, or was acknowledged, stays away",
+        needs: "adds of unique elements, and reads of the set that begin after them",
+        names: &[
+            "lost-element",
+            "stale-element",
+            "flickering-element",
+            "duplicate-element",
+            "dirty-read",
+            "phantom-read",
+        ],
+        cost: "O(n) and what reads return beyond the one before",
+        build: || Box::new(SetFull::default()),
     },
     About {
         name: "stale",
