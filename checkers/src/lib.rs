@@ -8,6 +8,7 @@ pub mod budget;
 mod by_key;
 pub mod calls;
 pub mod compose;
+pub mod counter;
 mod explain;
 mod faults;
 pub mod history;
@@ -24,6 +25,7 @@ mod versions;
 pub use availability::Availability;
 pub use budget::Budget;
 pub use compose::AllOf;
+pub use counter::{Counter, PnCounter};
 pub use linearizable::{Linearizable, Search};
 pub use loss::Loss;
 pub use report::{Anomaly, Report, Verdict};
@@ -127,6 +129,28 @@ pub const CHECKERS: &[About] = &[
         ],
         cost: "O(n) and what reads return beyond the one before",
         build: || Box::new(SetFull::default()),
+    },
+    About {
+        name: "counter",
+        claim: "each read counts what was acknowledged before it, and nothing begun after it",
+        needs: "increments, decrements or adds of numbers, and reads after them",
+        names: &[
+            "out-of-bounds",
+            "stale-read",
+            "future-read",
+            "phantom-read",
+            "not-linearizable",
+        ],
+        cost: "O(n log n)",
+        build: || Box::new(Counter),
+    },
+    About {
+        name: "pn-counter",
+        claim: "no read counts what nobody asked for, and in the end every node has the sum",
+        needs: "changes by numbers, and final reads of every node after all of them",
+        names: &["out-of-bounds", "wrong-final-value", "divergent-counter"],
+        cost: "O(n log n)",
+        build: || Box::new(PnCounter),
     },
     About {
         name: "stale",
