@@ -16,6 +16,7 @@ pub mod linearizable;
 pub mod loss;
 pub mod model;
 mod objects;
+pub mod queue;
 pub mod report;
 pub mod sets;
 pub mod stale;
@@ -28,6 +29,7 @@ pub use compose::AllOf;
 pub use counter::{Counter, PnCounter};
 pub use linearizable::{Linearizable, Search};
 pub use loss::Loss;
+pub use queue::Queue;
 pub use report::{Anomaly, Report, Verdict};
 pub use sets::{Set, SetFull};
 pub use stale::Stale;
@@ -151,6 +153,20 @@ pub const CHECKERS: &[About] = &[
         names: &["out-of-bounds", "wrong-final-value", "divergent-counter"],
         cost: "O(n log n)",
         build: || Box::new(PnCounter),
+    },
+    About {
+        name: "queue",
+        claim: "what was acknowledged comes out, and nothing does that nobody put in",
+        needs: "enqueues and dequeues of values, and a completed drain after them",
+        names: &[
+            "lost-element",
+            "dirty-write",
+            "phantom-value",
+            "duplicate-delivery",
+            "out-of-order",
+        ],
+        cost: "O(n log n)",
+        build: || Box::new(Queue::default()),
     },
     About {
         name: "stale",
