@@ -13,6 +13,7 @@ mod explain;
 mod faults;
 pub mod history;
 pub mod linearizable;
+pub mod log;
 pub mod loss;
 pub mod model;
 mod objects;
@@ -28,6 +29,7 @@ pub use budget::Budget;
 pub use compose::AllOf;
 pub use counter::{Counter, PnCounter};
 pub use linearizable::{Linearizable, Search};
+pub use log::Log;
 pub use loss::Loss;
 pub use queue::Queue;
 pub use report::{Anomaly, Report, Verdict};
@@ -167,6 +169,25 @@ pub const CHECKERS: &[About] = &[
         ],
         cost: "O(n log n)",
         build: || Box::new(Queue::default()),
+    },
+    About {
+        name: "log",
+        claim: "one value an offset for ever, polled in order without gaps; nothing is lost",
+        needs: "sends and polls with offsets, unique values, and polls up to the end",
+        names: &[
+            "inconsistent-offsets",
+            "duplicate",
+            "lost-write",
+            "aborted-read",
+            "phantom-value",
+            "poll-skip",
+            "int-poll-skip",
+            "nonmonotonic-poll",
+            "int-nonmonotonic-poll",
+            "nonmonotonic-send",
+        ],
+        cost: "O(n), O(n log n) where offsets are far apart",
+        build: || Box::new(Log),
     },
     About {
         name: "stale",
