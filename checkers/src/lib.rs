@@ -9,19 +9,24 @@ mod by_key;
 pub mod calls;
 pub mod compose;
 pub mod convergence;
+pub mod counter;
 mod explain;
 mod faults;
 pub mod history;
 pub mod lattice;
 pub mod linearizable;
+pub mod log;
 pub mod loss;
 pub mod model;
 mod objects;
 pub mod pages;
+mod percentile;
 pub mod prefix;
+pub mod queue;
 pub mod report;
 pub mod resolver;
 mod roles;
+pub mod sets;
 pub mod stale;
 pub mod streaming;
 mod versions;
@@ -30,11 +35,15 @@ pub use availability::Availability;
 pub use budget::Budget;
 pub use compose::AllOf;
 pub use convergence::Convergence;
+pub use counter::{Counter, PnCounter};
 pub use linearizable::{Linearizable, Search};
+pub use log::Log;
 pub use loss::Loss;
 pub use prefix::Prefix;
+pub use queue::Queue;
 pub use report::{Anomaly, Report, Verdict};
 pub use resolver::Resolver;
+pub use sets::{Set, SetFull};
 pub use stale::Stale;
 
 use calls::Calls;
@@ -106,6 +115,89 @@ pub const CHECKERS: &[About] = &[
         ],
         cost: "O(n log n)",
         build: || Box::new(Loss),
+    },
+    About {
+        name: "set",
+        claim: "what was acknowledged is in the last read of its set, and nothing else is",
+        needs: "adds of unique elements, and a read of the set after them",
+        names: &[
+            "lost-element",
+            "dirty-read",
+            "phantom-read",
+            "duplicate-element",
+        ],
+        cost: "O(n log n)",
+        build: || Box::new(Set),
+    },
+    About {
+        name: "set-full",
+        claim: "no element that was there, or was acknowledged, stays away",
+        needs: "adds of unique elements, and reads of the set that begin after them",
+        names: &[
+            "lost-element",
+            "stale-element",
+            "flickering-element",
+            "duplicate-element",
+            "dirty-read",
+            "phantom-read",
+        ],
+        cost: "O(n) and what reads return beyond the one before",
+        build: || Box::new(SetFull::default()),
+    },
+    About {
+        name: "counter",
+        claim: "each read counts what was acknowledged before it, and nothing begun after it",
+        needs: "increments, decrements or adds of numbers, and reads after them",
+        names: &[
+            "out-of-bounds",
+            "stale-read",
+            "future-read",
+            "phantom-read",
+            "not-linearizable",
+        ],
+        cost: "O(n log n)",
+        build: || Box::new(Counter),
+    },
+    About {
+        name: "pn-counter",
+        claim: "no read counts what nobody asked for, and in the end every node has the sum",
+        needs: "changes by numbers, and final reads of every node after all of them",
+        names: &["out-of-bounds", "wrong-final-value", "divergent-counter"],
+        cost: "O(n log n)",
+        build: || Box::new(PnCounter),
+    },
+    About {
+        name: "queue",
+        claim: "what was acknowledged comes out, and nothing does that nobody put in",
+        needs: "enqueues and dequeues of values, and a completed drain after them",
+        names: &[
+            "lost-element",
+            "dirty-write",
+            "phantom-value",
+            "duplicate-delivery",
+            "out-of-order",
+        ],
+        cost: "O(n log n)",
+        build: || Box::new(Queue::default()),
+    },
+    About {
+        name: "log",
+        claim: "one value an offset for ever, polled in order without gaps; nothing is lost",
+        needs: "sends and polls with offsets, unique values, and polls up to the end",
+        names: &[
+            "inconsistent-offsets",
+            "duplicate",
+            "lost-write",
+            "aborted-read",
+            "phantom-value",
+            "poll-skip",
+            "int-poll-skip",
+            "nonmonotonic-poll",
+            "int-nonmonotonic-poll",
+            "nonmonotonic-send",
+        ],
+        cost: "O(n), O(n log n) where offsets are far apart",
+        build: || Box::new(Log),
     },
     About {
         name: "stale",

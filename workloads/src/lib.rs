@@ -16,12 +16,16 @@
 //! ```
 
 pub mod convergence;
+pub mod counter;
 pub mod finals;
 pub mod generator;
 mod load;
+pub mod log;
 pub mod mixed;
+pub mod queue;
 pub mod register;
 pub mod set;
+pub mod set_full;
 
 use checkers::Checker;
 use generator::Generator;
@@ -59,6 +63,8 @@ pub struct Options {
     pub read_set_percent: u32,
     /// How many of a hundred changes of the sets of `convergence` are removes.
     pub remove_percent: u32,
+    /// How many of a hundred changes of counters are decrements.
+    pub decrement_percent: u32,
 }
 
 impl Default for Options {
@@ -73,6 +79,7 @@ impl Default for Options {
             adds_per_set: 300,
             read_set_percent: 10,
             remove_percent: 30,
+            decrement_percent: 0,
         }
     }
 }
@@ -101,6 +108,18 @@ impl About {
 /// All workloads there are. `cas` is asked for only if [`Options::cas_percent`] says so.
 pub const WORKLOADS: &[About] = &[
     About {
+        name: "counter",
+        operations: &["increment", "decrement", "read"],
+        detects: "changes that are lost or counted twice, nodes that disagree, outages",
+        make: counter::workload,
+    },
+    About {
+        name: "log",
+        operations: &["send", "poll"],
+        detects: "lost, skipped, doubled, reordered messages, how far polls are behind, outages",
+        make: log::workload,
+    },
+    About {
         name: "mixed",
         operations: &["read", "write", "cas", "add", "read-set"],
         detects: "what register and set detect, at once",
@@ -113,6 +132,12 @@ pub const WORKLOADS: &[About] = &[
         make: convergence::workload,
     },
     About {
+        name: "queue",
+        operations: &["enqueue", "dequeue", "drain"],
+        detects: "lost, doubled, reordered and phantom elements, outages",
+        make: queue::workload,
+    },
+    About {
         name: "register",
         operations: &["read", "write", "cas"],
         detects: "reads that no order explains, stale reads, lost writes, outages",
@@ -123,6 +148,12 @@ pub const WORKLOADS: &[About] = &[
         operations: &["add", "read-set"],
         detects: "lost, divergent, duplicate and phantom elements, outages",
         make: set::workload,
+    },
+    About {
+        name: "set-full",
+        operations: &["add", "read-set"],
+        detects: "elements that are lost, late or come and go, on which node, outages",
+        make: set_full::workload,
     },
 ];
 
