@@ -12,7 +12,8 @@ use std::path::Path;
 
 use checkers::history::jepsen::Options;
 use checkers::history::{Format, Read};
-use checkers::{Budget, Checker, Linearizable, Verdict};
+use checkers::invariants::{Bank, LongFork, Overdraft};
+use checkers::{AllOf, Budget, Checker, Linearizable, Verdict};
 
 #[derive(Default)]
 struct Tally {
@@ -58,6 +59,16 @@ fn golden(tally: &mut Tally, folder: &Path, fields: &[&str]) {
     tally.warned += usize::from(!warnings.is_empty());
     let checker: Box<dyn Checker> = match (workload, property) {
         ("cas-register" | "kv-append", "linearizable") => Box::new(Linearizable::default()),
+        ("bank", "bank") => Box::new(AllOf::new(
+            "bank",
+            vec![Box::new(Bank::default()), Box::new(Overdraft)],
+        )),
+        // Two entries of a bank whose size its source gives on the command line.
+        ("bank", _) => Box::new(Bank {
+            total: Some(30),
+            accounts: Some(["0", "1", "2"].map(str::to_owned).to_vec()),
+        }),
+        ("long-fork", _) => Box::new(LongFork),
         _ => {
             let what = format!("{file} ({workload}, {property})");
             tally.without_checker.push(what);
