@@ -13,6 +13,7 @@ pub mod counter;
 mod explain;
 mod faults;
 pub mod history;
+pub mod invariants;
 pub mod lattice;
 pub mod linearizable;
 pub mod log;
@@ -254,5 +255,113 @@ pub const CHECKERS: &[About] = &[
         names: &[],
         cost: "O(n log n), and O(n) for each fault",
         build: || Box::new(Availability),
+    },
+    About {
+        name: "unique-ids",
+        claim: "no id was given out twice",
+        needs: "two ids",
+        names: &["duplicate-id"],
+        cost: "O(n)",
+        build: || Box::new(invariants::UniqueIds),
+    },
+    About {
+        name: "ordered-ids",
+        claim: "every id is above those given out before it was asked for",
+        needs: "ids that are all numbers or all text",
+        names: &["id-went-back"],
+        cost: "O(n log n)",
+        build: || Box::new(invariants::OrderedIds::default()),
+    },
+    About {
+        name: "locks",
+        claim: "no more held a lock at once than may",
+        needs: "acquire and release; the lifetime of leases",
+        names: &["mutual-exclusion", "too-many-permits"],
+        cost: "O(n log n)",
+        build: || Box::new(invariants::Locks::default()),
+    },
+    About {
+        name: "fencing-tokens",
+        claim: "every token is above those granted before, and no two are the same",
+        needs: "acquires that return a token",
+        names: &["duplicate-token", "token-went-back"],
+        cost: "O(n log n)",
+        build: || Box::new(invariants::FencingTokens),
+    },
+    About {
+        name: "guarded-resource",
+        claim: "once it accepted a token, a resource accepted none below",
+        needs: "guarded-write of {token, value}, and somebody who tried an old token",
+        names: &[
+            "stale-token-accepted",
+            "refused-write-visible",
+            "phantom-read",
+        ],
+        cost: "O(n log n)",
+        build: || Box::new(invariants::GuardedResource),
+    },
+    About {
+        name: "leader-terms",
+        claim: "no two nodes led in one term, and no node's term went back",
+        needs: "status entries that tell node, role and term",
+        names: &["two-leaders", "term-went-back"],
+        cost: "O(n log n)",
+        build: || Box::new(invariants::LeaderTerms),
+    },
+    About {
+        name: "bank",
+        claim: "all accounts are in every read and add up to one total",
+        needs: "reads of all balances, and transfers",
+        names: &["wrong-total", "missing-account", "extra-account"],
+        cost: "O(n) in what is read",
+        build: || Box::new(invariants::Bank::default()),
+    },
+    About {
+        name: "bank-overdraft",
+        claim: "no account was seen below zero",
+        needs: "reads of balances, and transfers",
+        names: &["negative-balance"],
+        cost: "O(n) in what is read",
+        build: || Box::new(invariants::Overdraft),
+    },
+    About {
+        name: "long-fork",
+        claim: "of two reads of the same keys one saw all that the other saw",
+        needs: "transactions that read several keys, each written once",
+        names: &["long-fork", "dirty-read", "phantom-read"],
+        cost: "O(n log n)",
+        build: || Box::new(invariants::LongFork),
+    },
+    About {
+        name: "causal-reverse",
+        claim: "what a read saw came with all that had been written before it",
+        needs: "reads of several keys or of lists, each key and element written once",
+        names: &["causal-reverse", "dirty-read", "phantom-read"],
+        cost: "O(n log n)",
+        build: || Box::new(invariants::CausalReverse),
+    },
+    About {
+        name: "sequential-keys",
+        claim: "what a read saw of a client's writes came with its earlier ones",
+        needs: "reads of several keys or of lists, each key and element written once",
+        names: &["sequential-order", "dirty-read", "phantom-read"],
+        cost: "O(n log n)",
+        build: || Box::new(invariants::SequentialKeys),
+    },
+    About {
+        name: "monotonic",
+        claim: "the values of increments differ, and rise with time and timestamps",
+        needs: "increments that return their value",
+        names: &["duplicate-value", "value-went-back", "timestamp-disorder"],
+        cost: "O(n log n)",
+        build: || Box::new(invariants::Monotonic),
+    },
+    About {
+        name: "write-skew",
+        claim: "no two transactions each replaced what the other had decided by",
+        needs: "transactions that read two keys and write one, or pairs of inserts",
+        names: &["write-skew"],
+        cost: "O(n)",
+        build: || Box::new(invariants::WriteSkew),
     },
 ];

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use checkers::history::jepsen::Options;
 use checkers::history::{Format, Read};
+use checkers::invariants::{Bank, LongFork, Overdraft};
 use checkers::{AllOf, Budget, Checker, Counter, Linearizable, Set, SetFull, Verdict};
 
 #[derive(Default)]
@@ -67,6 +68,16 @@ fn golden(tally: &mut Tally, folder: &Path, fields: &[&str]) {
         ("cas-register" | "kv-append", "linearizable") => Box::new(Linearizable::default()),
         ("counter", "counter") => Box::new(Counter),
         ("set", "set") => Box::new(AllOf::new("set", vec![Box::new(Set), full()])),
+        ("bank", "bank") => Box::new(AllOf::new(
+            "bank",
+            vec![Box::new(Bank::default()), Box::new(Overdraft)],
+        )),
+        // Two entries of a bank whose size its source gives on the command line.
+        ("bank", _) => Box::new(Bank {
+            total: Some(30),
+            accounts: Some(["0", "1", "2"].map(str::to_owned).to_vec()),
+        }),
+        ("long-fork", _) => Box::new(LongFork),
         _ => {
             let what = format!("{file} ({workload}, {property})");
             tally.without_checker.push(what);

@@ -15,17 +15,25 @@
 //! assert_ne!(report.verdict, Verdict::Held);
 //! ```
 
+pub mod bank;
+pub mod causal_reverse;
 pub mod convergence;
 pub mod counter;
 pub mod finals;
 pub mod generator;
+mod groups;
 mod load;
+pub mod lock;
 pub mod log;
+pub mod long_fork;
 pub mod mixed;
+pub mod monotonic;
 pub mod queue;
 pub mod register;
 pub mod set;
 pub mod set_full;
+pub mod unique_ids;
+pub mod write_skew;
 
 use checkers::Checker;
 use generator::Generator;
@@ -154,6 +162,48 @@ pub const WORKLOADS: &[About] = &[
         operations: &["add", "read-set"],
         detects: "elements that are lost, late or come and go, on which node, outages",
         make: set_full::workload,
+    },
+    About {
+        name: "unique-ids",
+        operations: &["generate"],
+        detects: "ids that were given out twice",
+        make: unique_ids::workload,
+    },
+    About {
+        name: "lock",
+        operations: &["acquire", "release", "guarded-write", "guarded-read"],
+        detects: "locks that two hold, fencing tokens that repeat or go back, old tokens that are accepted",
+        make: lock::workload,
+    },
+    About {
+        name: "bank",
+        operations: &["transfer", "read"],
+        detects: "money made or lost and by which transfer, missing accounts, balances below zero",
+        make: bank::workload,
+    },
+    About {
+        name: "long-fork",
+        operations: &["txn"],
+        detects: "two reads that saw two writes in opposite orders",
+        make: long_fork::workload,
+    },
+    About {
+        name: "causal-reverse",
+        operations: &["txn"],
+        detects: "reads that see a write and miss an earlier one, of anybody or of the same client",
+        make: causal_reverse::workload,
+    },
+    About {
+        name: "monotonic",
+        operations: &["increment", "read"],
+        detects: "values that two increments made, values and timestamps that go back",
+        make: monotonic::workload,
+    },
+    About {
+        name: "write-skew",
+        operations: &["txn", "insert"],
+        detects: "transactions that each replaced what the other had decided by",
+        make: write_skew::workload,
     },
 ];
 
