@@ -27,6 +27,7 @@ pub mod queue;
 pub mod report;
 pub mod resolver;
 mod roles;
+pub mod sessions;
 pub mod sets;
 pub mod stale;
 pub mod streaming;
@@ -44,6 +45,7 @@ pub use prefix::Prefix;
 pub use queue::Queue;
 pub use report::{Anomaly, Report, Verdict};
 pub use resolver::Resolver;
+pub use sessions::{Guarantee, Sessions};
 pub use sets::{Set, SetFull};
 pub use stale::Stale;
 
@@ -363,5 +365,137 @@ pub const CHECKERS: &[About] = &[
         names: &["write-skew"],
         cost: "O(n)",
         build: || Box::new(invariants::WriteSkew),
+    },
+    About {
+        name: "read-your-writes",
+        claim: "a session that reads a key that it wrote sees that write, or something newer",
+        needs: "registers (read, write, cas) with unique values, and sessions of several operations",
+        names: &["read-your-writes", "phantom-read", "dirty-read"],
+        cost: "O(n log n)",
+        build: || Box::new(Sessions::of(Guarantee::ReadYourWrites)),
+    },
+    About {
+        name: "monotonic-reads",
+        claim: "what a session reads of a key never gets older",
+        needs: "registers (read, write, cas) with unique values, and sessions of several operations",
+        names: &["non-monotonic-read", "phantom-read", "dirty-read"],
+        cost: "O(n log n)",
+        build: || Box::new(Sessions::of(Guarantee::MonotonicReads)),
+    },
+    About {
+        name: "monotonic-writes",
+        claim: "a write is seen only with the earlier writes of its session",
+        needs: "registers (read, write, cas) with unique values, and sessions of several operations",
+        names: &["non-monotonic-write", "phantom-read", "dirty-read"],
+        cost: "O(n log n), and for a read of an initial value one step for each session that wrote the key",
+        build: || Box::new(Sessions::of(Guarantee::MonotonicWrites)),
+    },
+    About {
+        name: "writes-follow-reads",
+        claim: "a write is seen only with what its session had read before it",
+        needs: "registers (read, write, cas) with unique values, and sessions of several operations",
+        names: &["write-follows-read", "phantom-read", "dirty-read"],
+        cost: "O(n k) for k sessions at a time",
+        build: || Box::new(Sessions::of(Guarantee::WritesFollowReads)),
+    },
+    About {
+        name: "pram",
+        claim: "what one session writes, every session sees in that order",
+        needs: "registers (read, write, cas) with unique values, and sessions of several operations",
+        names: &[
+            "cyclic-hb",
+            "write-hb-init-read",
+            "phantom-read",
+            "dirty-read",
+        ],
+        cost: "O(n log n) if few writes must be moved before others, polynomial in any case",
+        build: || Box::new(Sessions::of(Guarantee::Pram)),
+    },
+    About {
+        name: "causal",
+        claim: "no read misses what causally precedes it (causal consistency, CC)",
+        needs: "registers (read, write, cas) with unique values, and sessions of several operations",
+        names: &[
+            "cyclic-co",
+            "write-co-read",
+            "write-co-init-read",
+            "phantom-read",
+            "dirty-read",
+        ],
+        cost: "O(n k) for k sessions at a time",
+        build: || Box::new(Sessions::of(Guarantee::Causal)),
+    },
+    About {
+        name: "causal-convergence",
+        claim: "causal consistency, and one order of the writes for all (CCv)",
+        needs: "registers (read, write, cas) with unique values, and sessions of several operations",
+        names: &[
+            "cyclic-co",
+            "write-co-read",
+            "write-co-init-read",
+            "cyclic-cf",
+            "phantom-read",
+            "dirty-read",
+        ],
+        cost: "O(n k) for k sessions at a time",
+        build: || Box::new(Sessions::of(Guarantee::CausalConvergence)),
+    },
+    About {
+        name: "causal-memory",
+        claim: "each session sees causally ordered writes in one order that fits all its reads (CM)",
+        needs: "registers (read, write, cas) with unique values, and sessions of several operations",
+        names: &[
+            "cyclic-co",
+            "write-co-read",
+            "write-co-init-read",
+            "cyclic-hb",
+            "write-hb-init-read",
+            "phantom-read",
+            "dirty-read",
+        ],
+        cost: "O(n k) for k sessions if few writes must be moved before others, polynomial in any case; given up when the budget is spent",
+        build: || Box::new(Sessions::of(Guarantee::CausalMemory)),
+    },
+    About {
+        name: "sequential",
+        claim: "one order of all operations that keeps the order of each session",
+        needs: "registers (read, write, cas) with unique values, and sessions of several operations",
+        names: &[
+            "cyclic-co",
+            "write-co-read",
+            "write-co-init-read",
+            "cyclic-cf",
+            "cyclic-hb",
+            "write-hb-init-read",
+            "lost-update",
+            "not-sequential",
+            "phantom-read",
+            "dirty-read",
+        ],
+        cost: "O(n k) if the order that is built first will do, or a weaker guarantee is broken; else a search with a budget, as it is NP-complete",
+        build: || Box::new(Sessions::of(Guarantee::Sequential)),
+    },
+    About {
+        name: "sessions",
+        claim: "none by itself: the nine guarantees of sessions at once, a part for each",
+        needs: "registers (read, write, cas) with unique values, and sessions of several operations",
+        names: &[
+            "read-your-writes",
+            "non-monotonic-read",
+            "non-monotonic-write",
+            "write-follows-read",
+            "cyclic-hb",
+            "write-hb-init-read",
+            "cyclic-co",
+            "write-co-read",
+            "write-co-init-read",
+            "cyclic-cf",
+            "lost-update",
+            "not-sequential",
+            "phantom-read",
+            "dirty-read",
+        ],
+        cost: "what its parts cost; the history is read once",
+        build: || Box::<Sessions>::default(),
     },
 ];
