@@ -13,7 +13,7 @@ use checkers::calls::Calls;
 use checkers::compose::side_by_side;
 use checkers::history::{Format, History, Warning};
 use checkers::model::Known;
-use checkers::{Budget, Checker, Linearizable, Report};
+use checkers::{Budget, Checker, Linearizable, Report, Verdict};
 
 use crate::certify;
 use crate::claim::Claim;
@@ -135,10 +135,10 @@ impl Question {
             warnings,
         } = heard;
         let checkers = self.checkers(plan, &calls);
-        let reports = self.within_budget(|budget| {
-            let reports = side_by_side(&checkers, &calls, budget);
-            reports.into_iter().flat_map(run::flat).collect::<Vec<_>>()
-        });
+        let mut reports = self.judged(&checkers, &calls);
+        if let Some(others) = self.otherwise(&calls, &reports) {
+            reports = others;
+        }
         let linearizable = reports.iter().find(|r| r.checker == "linearizable");
         let certificate = linearizable.and_then(|report| self.certify(&calls, report));
         let mut verdict = RunVerdict::of_calls(plan, &calls, &reports, Recovery::default());
@@ -180,11 +180,34 @@ impl Question {
         let mut claims = self.claims.clone();
         claims.sort_unstable();
         claims.dedup();
-        let checker = |claim: &Claim| match *claim {
-            Claim::LINEARIZABLE => Box::new(self.linearizable()),
-            claim => claim.judge(),
+        let linearizable = claims.contains(&Claim::LINEARIZABLE);
+        claims.retain(|claim| *claim != Claim::LINEARIZABLE);
+        let mut checkers = Claim::judges(&claims);
+        if linearizable {
+            checkers.insert(0, Box::new(self.linearizable()));
+        }
+        checkers
+    }
+
+    /// Of a history that has no object whose model is known, what the other claims say of it, if
+    /// they say anything.
+    fn otherwise(&self, calls: &Calls, reports: &[Report]) -> Option<Vec<Report>> {
+        let asked = !self.claims.is_empty() || self.model.is_some() || calls.has_phases();
+        let speechless = |report: &Report| {
+            report.verdict == Verdict::Undecided && report.number("ops_checked") == Some(0)
         };
-        claims.iter().map(checker).collect()
+        if asked || !reports.iter().all(speechless) {
+            return None;
+        }
+        let others: Vec<Claim> = Claim::all().skip(1).collect();
+        let mut told = self.judged(&Claim::judges(&others), calls);
+        told.retain(|report| report.verdict != Verdict::Undecided);
+        (!told.is_empty()).then_some(told)
+    }
+
+    fn judged(&self, checkers: &[Box<dyn Checker>], calls: &Calls) -> Vec<Report> {
+        let reports = self.within_budget(|budget| side_by_side(checkers, calls, budget));
+        reports.into_iter().flat_map(run::flat).collect()
     }
 
     fn linearizable(&self) -> Linearizable {

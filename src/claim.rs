@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use checkers::stale::{Bound, Stale};
-use checkers::{About, CHECKERS, Checker, Verdict};
+use checkers::{About, CHECKERS, Checker, Guarantee, Sessions, Verdict};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -92,6 +92,15 @@ impl Claim {
         self.checker
     }
 
+    /// The figure of its checker that says how much there was to judge, and the word for that.
+    #[must_use]
+    pub fn measure(self) -> Option<(&'static str, &'static str)> {
+        let found = MEASURES
+            .iter()
+            .find(|(checker, ..)| *checker == self.checker);
+        found.map(|(_, figure, noun)| (*figure, *noun))
+    }
+
     /// What is known of its checker.
     ///
     /// # Panics
@@ -112,12 +121,57 @@ impl Claim {
         }
     }
 
+    /// Who judges these claims. Guarantees of sessions are judged together, so that the history
+    /// is read once for all of them.
+    #[must_use]
+    pub fn judges(claims: &[Self]) -> Vec<Box<dyn Checker>> {
+        let guarantee = |claim: &Self| Guarantee::find(claim.checker);
+        let guarantees: Vec<Guarantee> = claims.iter().filter_map(guarantee).collect();
+        let others = claims.iter().filter(|claim| guarantee(claim).is_none());
+        let mut judges: Vec<Box<dyn Checker>> = others.map(|claim| claim.judge()).collect();
+        if !guarantees.is_empty() {
+            judges.push(Box::new(Sessions::some("sessions", &guarantees)));
+        }
+        judges
+    }
+
     /// What it promises, in a sentence.
     #[must_use]
     pub fn meaning(self) -> &'static str {
         self.about().claim
     }
 }
+
+/// What a checker had to judge: its name, a figure of its, and what that counts.
+const MEASURES: [(&str, &str, &str); 23] = [
+    ("linearizable", "ops_checked", "operation"),
+    ("loss", "acknowledged", "acknowledged write"),
+    ("stale", "reads_judged", "read"),
+    ("convergence", "keys_fully_read", "key read everywhere"),
+    ("resolver", "conflicts", "conflict"),
+    ("prefix", "reads_with_node", "read of a known node"),
+    ("unique-ids", "ids", "id"),
+    ("ordered-ids", "ids_after_another", "id after another"),
+    ("locks", "acquired", "acquisition"),
+    ("fencing-tokens", "tokens", "token"),
+    ("guarded-resource", "writes_accepted", "accepted write"),
+    ("leader-terms", "statuses", "status"),
+    ("bank", "reads", "read"),
+    ("bank-overdraft", "reads", "read"),
+    ("long-fork", "reads", "read"),
+    ("causal-reverse", "reads", "read"),
+    ("monotonic", "increments", "increment"),
+    ("sequential-keys", "reads", "read"),
+    ("write-skew", "inserts", "insert"),
+    (
+        "read-your-writes",
+        "write_read_pairs",
+        "read of a key written before",
+    ),
+    ("monotonic-reads", "read_pairs", "read of a key read before"),
+    ("sequential", "reads_with_choice", "read with a choice"),
+    ("pram", "reads_with_choice", "read with a choice"),
+];
 
 /// Between a claim's word and its bound.
 const BOUND: &str = " <= ";

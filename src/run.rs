@@ -12,7 +12,7 @@ use std::time::Duration;
 use checkers::calls::Calls;
 use checkers::compose::side_by_side;
 use checkers::history::{F, History, Op, Value};
-use checkers::{Budget, Checker, Report};
+use checkers::{Budget, Report};
 use workloads::finals;
 use workloads::generator::{self, Context, Generator, Next, rate, time_limit};
 
@@ -365,13 +365,13 @@ fn judge(
 pub fn judge_calls(plan: &Plan, calls: &Calls, recovery: Recovery) -> RunVerdict {
     let budget = Budget::unlimited();
     let mut reports = flat(plan.workload().checker.judge(calls, &budget));
-    let asked = plan.expect.keys().filter(|claim| {
-        let judged = reports.iter();
-        let mut judged = judged.filter_map(|report| Claim::of_checker(&report.checker));
-        !judged.any(|judged| judged == **claim)
-    });
-    let others: Vec<Box<dyn Checker>> = asked.map(|claim| claim.judge()).collect();
-    reports.extend(side_by_side(&others, calls, &budget));
+    let judged = reports.iter();
+    let judged = judged.filter_map(|report| Claim::of_checker(&report.checker));
+    let judged: Vec<Claim> = judged.collect();
+    let expected = plan.expect.keys().copied();
+    let others: Vec<Claim> = expected.filter(|claim| !judged.contains(claim)).collect();
+    let others = side_by_side(&Claim::judges(&others), calls, &budget);
+    reports.extend(others.into_iter().flat_map(flat));
     RunVerdict::of_calls(plan, calls, &reports, recovery)
 }
 

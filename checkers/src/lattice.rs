@@ -74,7 +74,6 @@ pub const LEVELS: &[Level] = &[
                 returns the last write, in that order, of those in its causal past.",
         implies: &[
             "causal",
-            "read-your-writes",
             "monotonic-reads",
             "monotonic-writes",
             "writes-follow-reads",
@@ -86,7 +85,7 @@ pub const LEVELS: &[Level] = &[
         also: &["CM"],
         about: "Causal, and each session explains all that it ever read by one order of the \
                 writes that it knows of. Two sessions may order concurrent writes differently.",
-        implies: &["causal", "pram"],
+        implies: &["causal", "pram", "writes-follow-reads"],
         refuted_by: &[],
     },
     Level {
@@ -95,7 +94,7 @@ pub const LEVELS: &[Level] = &[
         about: "What an operation may have depended on is seen before it: an earlier operation \
                 of the same session, the write that a read returned, and whatever those depended \
                 on. Writes that know nothing of each other may be seen in any order.",
-        implies: &[],
+        implies: &["read-your-writes"],
         refuted_by: &[],
     },
     Level {
@@ -103,7 +102,7 @@ pub const LEVELS: &[Level] = &[
         also: &["FIFO", "pipelined-RAM"],
         about: "Each session explains its reads by one order of all writes in which the writes \
                 of every single session keep their order. Sessions need not agree.",
-        implies: &[],
+        implies: &["read-your-writes", "monotonic-reads", "monotonic-writes"],
         refuted_by: &[],
     },
     Level {
@@ -340,17 +339,19 @@ mod tests {
             report("stale", Violated),
             report("sequential", Undecided),
             report("causal", Held),
-            report("pram", Held),
+            report("monotonic-writes", Held),
             report("monotonic-reads", Violated),
         ];
         let standing = Standing::of(&reports);
-        assert_eq!(standing.stands, ["causal", "pram"]);
+        assert_eq!(standing.stands, ["causal", "monotonic-writes"]);
         assert_eq!(standing.refuted, ["no-stale-reads", "monotonic-reads"]);
         let also = [
             "strict-serializable",
             "linearizable",
             "sequential",
             "causal-convergence",
+            "causal-memory",
+            "pram",
         ];
         assert_eq!(standing.also_refuted, also);
     }

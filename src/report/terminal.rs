@@ -127,14 +127,24 @@ fn sign(verdict: Verdict) -> &'static str {
     }
 }
 
+/// "reads of a known node": the first word is what is counted, unless it is only an adjective.
+fn plural(noun: &str) -> String {
+    match noun.split_once(' ') {
+        Some((first, rest)) if first.ends_with("ed") => format!("{first} {}", plural(rest)),
+        Some((first, rest)) => format!("{} {rest}", plural(first)),
+        None if noun.ends_with("us") => format!("{noun}es"),
+        None => format!("{noun}s"),
+    }
+}
+
 /// How much there was to judge.
 fn checked(verdict: &RunVerdict, claim: Claim) -> String {
-    let number = |checker: &str, name: &str| thousands(verdict.figure(checker, name).unwrap_or(0));
-    match claim.checker() {
-        "linearizable" => format!("{} operations", number("linearizable", "ops_checked")),
-        "loss" => format!("{} acknowledged writes", number("loss", "acknowledged")),
-        "stale" => format!("{} reads", number("stale", "reads_judged")),
-        _ => String::new(),
+    let Some((figure, noun)) = claim.measure() else {
+        return String::new();
+    };
+    match verdict.figure(claim.checker(), figure).unwrap_or(0) {
+        1 => format!("1 {noun}"),
+        count => format!("{} {}", thousands(count), plural(noun)),
     }
 }
 

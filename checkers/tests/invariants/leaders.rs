@@ -53,7 +53,7 @@ fn leaders_agree_with_their_definition() {
                 let two_lead = leads(one) && leads(other) && !same && first == second;
                 truth.violated |= two_lead || same && one.precedes(other) && first > second;
                 let led = |third: &&Made| leads(third) && term(third) == Some(first);
-                truth.power |= !same && first == second && told.iter().any(|third| led(third));
+                truth.power |= !same && first == second && told.iter().any(led);
             }
         }
         truth.power &= told.iter().all(|call| term(call).is_some());

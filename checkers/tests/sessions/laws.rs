@@ -22,6 +22,8 @@ const IMPLIED: &[(Guarantee, Guarantee)] = &[
     (WritesFollowReads, CausalMemory),
     (WritesFollowReads, CausalConvergence),
     (ReadYourWrites, Causal),
+    (MonotonicReads, CausalConvergence),
+    (MonotonicWrites, CausalConvergence),
     (Causal, CausalMemory),
     (Causal, CausalConvergence),
     (CausalMemory, Sequential),
