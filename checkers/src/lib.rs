@@ -5,16 +5,23 @@
 
 pub mod availability;
 pub mod budget;
+mod by_key;
 pub mod calls;
 pub mod compose;
+pub mod convergence;
 mod explain;
 mod faults;
 pub mod history;
+pub mod lattice;
 pub mod linearizable;
 pub mod loss;
 pub mod model;
 mod objects;
+pub mod pages;
+pub mod prefix;
 pub mod report;
+pub mod resolver;
+mod roles;
 pub mod sessions;
 pub mod stale;
 pub mod streaming;
@@ -23,9 +30,12 @@ mod versions;
 pub use availability::Availability;
 pub use budget::Budget;
 pub use compose::AllOf;
+pub use convergence::Convergence;
 pub use linearizable::{Linearizable, Search};
 pub use loss::Loss;
+pub use prefix::Prefix;
 pub use report::{Anomaly, Report, Verdict};
+pub use resolver::Resolver;
 pub use sessions::{Guarantee, Sessions};
 pub use stale::Stale;
 
@@ -106,6 +116,46 @@ pub const CHECKERS: &[About] = &[
         names: &["stale-read"],
         cost: "O(n log n)",
         build: || Box::new(Stale),
+    },
+    About {
+        name: "convergence",
+        claim: "after recovery all nodes hold the same, and what was deleted stays deleted",
+        needs: "final reads of every key on every node, with two nodes at least",
+        names: &[
+            "divergence",
+            "strong-divergence",
+            "resurrected-delete",
+            "version-conflict",
+        ],
+        cost: "O(n log n)",
+        build: || Box::new(Convergence),
+    },
+    About {
+        name: "resolver",
+        claim: "conflicts are resolved alike in any order, however often",
+        needs: "entries of resolve, with the siblings and the result",
+        names: &[
+            "resolver-not-deterministic",
+            "resolver-not-commutative",
+            "resolver-not-idempotent",
+            "resolver-not-associative",
+        ],
+        cost: "O(n), and the pairs of conflicts that feed each other",
+        build: || Box::new(Resolver),
+    },
+    About {
+        name: "prefix",
+        claim: "what every node shows is a growing prefix of one order of all writes",
+        needs: "the nodes that answered, and registers with unique values, lists, counters or logs",
+        names: &[
+            "no-single-order",
+            "gap-in-prefix",
+            "incompatible-order",
+            "log-divergence",
+            "prefix-regression",
+        ],
+        cost: "O(n log n)",
+        build: || Box::new(Prefix),
     },
     About {
         name: "availability",

@@ -15,11 +15,13 @@
 //! assert_ne!(report.verdict, Verdict::Held);
 //! ```
 
+pub mod convergence;
 pub mod finals;
 pub mod generator;
 mod load;
 pub mod mixed;
 pub mod register;
+pub mod sessions;
 pub mod set;
 
 use checkers::Checker;
@@ -56,6 +58,8 @@ pub struct Options {
     pub adds_per_set: u32,
     /// How many of a hundred operations on sets read one whole.
     pub read_set_percent: u32,
+    /// How many of a hundred changes of the sets of `convergence` are removes.
+    pub remove_percent: u32,
 }
 
 impl Default for Options {
@@ -69,6 +73,7 @@ impl Default for Options {
             active_sets: 2,
             adds_per_set: 300,
             read_set_percent: 10,
+            remove_percent: 30,
         }
     }
 }
@@ -103,10 +108,22 @@ pub const WORKLOADS: &[About] = &[
         make: mixed::workload,
     },
     About {
+        name: "convergence",
+        operations: &["read", "write", "cas", "add", "remove", "read-set"],
+        detects: "nodes that differ in the end, deletes undone, orders that nodes do not share, stale reads",
+        make: convergence::workload,
+    },
+    About {
         name: "register",
         operations: &["read", "write", "cas"],
         detects: "reads that no order explains, stale reads, lost writes, outages",
         make: register::workload,
+    },
+    About {
+        name: "sessions",
+        operations: &["read", "write", "cas"],
+        detects: "broken promises to sessions, causal and sequential order, and what register detects",
+        make: sessions::workload,
     },
     About {
         name: "set",

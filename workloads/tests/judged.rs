@@ -20,6 +20,9 @@ struct Store {
     /// One in so many acknowledged adds is dropped; none if zero.
     drops_one_in: u32,
     dropped: BTreeSet<Value>,
+    /// One in so many acknowledged removes is dropped; none if zero.
+    keeps_one_in: u32,
+    kept: BTreeSet<Value>,
     /// Reads of registers answer what was there before the last write.
     is_stale: bool,
     before: BTreeMap<Value, Value>,
@@ -61,6 +64,14 @@ impl Store {
                     .insert(asked.value.clone());
                 (Kind::Ok, asked.value.clone())
             }
+            "remove" if self.keeps_one_in > 0 && rng.random_ratio(1, self.keeps_one_in) => {
+                self.kept.insert(asked.value.clone());
+                (Kind::Ok, asked.value.clone())
+            }
+            "remove" => {
+                self.sets.entry(key).or_default().remove(&asked.value);
+                (Kind::Ok, asked.value.clone())
+            }
             "read-set" | "final-read-set" => (Kind::Ok, list(self.sets.get(&key))),
             other => panic!("{other} is in no workload"),
         }
@@ -85,6 +96,10 @@ fn run(name: &str, options: &Options, store: &mut Store, seed: u64) -> (Vec<Op>,
     let mut ops = simulate::simulate(&mut load, 5, seed, |_, asked, rng| {
         answer(store, asked, rng)
     });
+    // The one store answers under the name of each node by turns.
+    for op in ops.iter_mut().filter(|op| op.kind == Kind::Ok) {
+        op.node = Some(Arc::clone(&nodes()[op.index % 3]));
+    }
     let finals = finals::final_ops(&finals::keys(&ops), &nodes());
     let mut last = list(finals.clone());
     let read = simulate::simulate(&mut last, 5, seed, |_, asked, rng| {
@@ -239,6 +254,122 @@ fn stale_reads_are_caught() {
 }
 
 #[test]
+fn removes_that_are_undone_are_named_exactly() {
+    for seed in 0..10 {
+        let mut store = Store {
+            keeps_one_in: 20,
+            ..Store::default()
+        };
+        let options = Options {
+            set_percent: 70,
+            ..Options::default()
+        };
+        let (ops, report) = run("convergence", &options, &mut store, seed);
+        let part = part(&report, "convergence");
+        let last = |f: &str, kind: Kind, element: &Value| {
+            let of = |op: &&Op| op.f == *f && op.kind == kind && op.value == *element;
+            ops.iter().rev().find(of).map(|op| op.time)
+        };
+        // An add that ended when the remove began may have come after it.
+        let removed = |element: &&Value| {
+            last("add", Kind::Ok, element) < last("remove", Kind::Invoke, element)
+        };
+        let there = |element: &&Value| store.sets.values().any(|set| set.contains(element));
+        let back = store.kept.iter().filter(there);
+        let back = back.filter(removed);
+        let count = i64::try_from(back.count()).expect("few");
+        assert!(count > 0);
+        assert_eq!(
+            part.number("resurrected"),
+            Some(count),
+            "seed {seed}: {part:#?}"
+        );
+        assert_eq!(part.verdict, Verdict::Violated);
+        let tested = part.number("deletes_tested").expect("it is there");
+        assert!(tested > 100, "seed {seed}: {tested}");
+    }
+}
+
+/// A store of copies that lag: each client reads one copy after another, or always its own,
+/// which has taken the first so many writes; clients may wait there for their own.
+struct Copies {
+    log: Vec<(Value, Value)>,
+    /// How much of the log each client's copy has taken.
+    taken: BTreeMap<Process, usize>,
+    waits_for_own: bool,
+    roams: bool,
+}
+
+impl Copies {
+    fn answer(&mut self, process: Process, asked: &Invocation, rng: &mut impl RngExt) -> Value {
+        let key = asked.key.clone().expect("every operation has a key");
+        let taken = self.taken.entry(process).or_insert(0);
+        if asked.f == "write" {
+            self.log.push((key, asked.value.clone()));
+            if self.waits_for_own {
+                *taken = self.log.len();
+            }
+            return asked.value.clone();
+        }
+        let behind = self.log.len().saturating_sub(rng.random_range(0..40));
+        let seen = if self.roams {
+            behind
+        } else {
+            behind.max(*taken)
+        };
+        *taken = seen;
+        let on_key = self.log[..seen].iter().rfind(|(other, _)| *other == key);
+        on_key.map_or(Value::Nil, |(_, value)| value.clone())
+    }
+}
+
+fn verdicts_of_copies(waits_for_own: bool, roams: bool, seed: u64) -> BTreeMap<String, Verdict> {
+    let workload = find("sessions")
+        .expect("it is in the table")
+        .build(&Options::default());
+    let mut copies = Copies {
+        log: Vec::new(),
+        taken: BTreeMap::new(),
+        waits_for_own,
+        roams,
+    };
+    let mut load = limit(2_000, workload.generator);
+    let ops = simulate::simulate(&mut load, 5, seed, |process, asked, rng| simulate::Answer {
+        kind: Kind::Ok,
+        value: copies.answer(process, asked, rng),
+        latency: 2_000_000,
+    });
+    let history = History::new(ops).expect("the simulator makes lawful histories");
+    let report = workload.checker.check(&history, &Budget::unlimited());
+    let parts = part(&report, "sessions").parts.iter();
+    parts
+        .map(|part| (part.checker.clone(), part.verdict))
+        .collect()
+}
+
+#[test]
+fn promises_to_sessions_are_told_apart() {
+    for seed in 0..5 {
+        let kept = verdicts_of_copies(true, false, seed);
+        assert!(
+            kept.values().all(|verdict| *verdict == Verdict::Held),
+            "{kept:?}"
+        );
+
+        let own = verdicts_of_copies(false, false, seed);
+        assert_eq!(own["read-your-writes"], Verdict::Violated);
+        for name in ["monotonic-reads", "monotonic-writes", "writes-follow-reads"] {
+            assert_eq!(own[name], Verdict::Held, "{name}, seed {seed}");
+        }
+
+        let back = verdicts_of_copies(true, true, seed);
+        assert_eq!(back["monotonic-reads"], Verdict::Violated);
+        assert_eq!(back["monotonic-writes"], Verdict::Undecided);
+        assert_eq!(back["causal"], Verdict::Violated);
+    }
+}
+
+#[test]
 fn values_are_unique_and_keys_retire() {
     for about in WORKLOADS {
         let options = Options {
@@ -247,15 +378,22 @@ fn values_are_unique_and_keys_retire() {
             ..Options::default()
         };
         let (ops, _) = run(about.name, &options, &mut Store::default(), 1);
-        let mut values = BTreeSet::new();
+        let (mut values, mut removed) = (BTreeSet::new(), BTreeSet::new());
         let mut writes: BTreeMap<Value, usize> = BTreeMap::new();
         for op in ops.iter().filter(|op| op.kind == Kind::Invoke) {
             let value = match op.f.as_str() {
                 "write" | "add" => op.value.clone(),
                 "cas" => op.value.as_list().expect("a pair")[1].clone(),
+                "remove" => {
+                    assert!(values.contains(&op.value), "it was never added");
+                    removed.insert(op.value.clone());
+                    continue;
+                }
                 _ => continue,
             };
-            assert!(values.insert(value), "{}: a value stands twice", about.name);
+            let again = op.f == "add" && removed.remove(&value);
+            let fresh = values.insert(value);
+            assert!(fresh || again, "{}: a value stands twice", about.name);
             *writes.entry(op.key.clone().expect("a key")).or_default() += 1;
         }
         // What certainly did not happen wears nothing out.
