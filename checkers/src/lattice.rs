@@ -261,6 +261,7 @@ impl Standing {
     /// Sums up the reports of checkers; those that judge no level count by their anomalies.
     #[must_use]
     pub fn of(reports: &[Report]) -> Self {
+        let reports = with_parts(reports);
         let verdict = |level: &Level| {
             let of_level = reports
                 .iter()
@@ -298,6 +299,14 @@ impl Standing {
             also_refuted: names(refuted.iter().filter(|level| !weakest(level)).collect()),
         }
     }
+}
+
+/// The reports with their parts, and those of their parts.
+fn with_parts(reports: &[Report]) -> Vec<&Report> {
+    let all = reports
+        .iter()
+        .flat_map(|report| std::iter::once(report).chain(with_parts(&report.parts)));
+    all.collect()
 }
 
 #[cfg(test)]
@@ -354,6 +363,14 @@ mod tests {
             "pram",
         ];
         assert_eq!(standing.also_refuted, also);
+    }
+
+    #[test]
+    fn parts_of_parts_count() {
+        let mut sessions = report("sessions", Verdict::Violated);
+        sessions.parts = vec![report("monotonic-writes", Verdict::Violated)];
+        let standing = Standing::of(&[sessions]);
+        assert_eq!(standing.refuted, ["monotonic-writes"]);
     }
 
     #[test]

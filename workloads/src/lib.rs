@@ -30,6 +30,7 @@ pub mod mixed;
 pub mod monotonic;
 pub mod queue;
 pub mod register;
+pub mod sessions;
 pub mod set;
 pub mod set_full;
 pub mod unique_ids;
@@ -150,6 +151,12 @@ pub const WORKLOADS: &[About] = &[
         operations: &["read", "write", "cas"],
         detects: "reads that no order explains, stale reads, lost writes, outages",
         make: register::workload,
+    },
+    About {
+        name: "sessions",
+        operations: &["read", "write", "cas"],
+        detects: "broken promises to sessions, causal and sequential order, and what register detects",
+        make: sessions::workload,
     },
     About {
         name: "set",

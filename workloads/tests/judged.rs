@@ -414,6 +414,85 @@ fn removes_that_are_undone_are_named_exactly() {
     }
 }
 
+/// A store of copies that lag: each client reads one copy after another, or always its own,
+/// which has taken the first so many writes; clients may wait there for their own.
+struct Copies {
+    log: Vec<(Value, Value)>,
+    /// How much of the log each client's copy has taken.
+    taken: BTreeMap<Process, usize>,
+    waits_for_own: bool,
+    roams: bool,
+}
+
+impl Copies {
+    fn answer(&mut self, process: Process, asked: &Invocation, rng: &mut impl RngExt) -> Value {
+        let key = asked.key.clone().expect("every operation has a key");
+        let taken = self.taken.entry(process).or_insert(0);
+        if asked.f == "write" {
+            self.log.push((key, asked.value.clone()));
+            if self.waits_for_own {
+                *taken = self.log.len();
+            }
+            return asked.value.clone();
+        }
+        let behind = self.log.len().saturating_sub(rng.random_range(0..40));
+        let seen = if self.roams {
+            behind
+        } else {
+            behind.max(*taken)
+        };
+        *taken = seen;
+        let on_key = self.log[..seen].iter().rfind(|(other, _)| *other == key);
+        on_key.map_or(Value::Nil, |(_, value)| value.clone())
+    }
+}
+
+fn verdicts_of_copies(waits_for_own: bool, roams: bool, seed: u64) -> BTreeMap<String, Verdict> {
+    let workload = find("sessions")
+        .expect("it is in the table")
+        .build(&Options::default());
+    let mut copies = Copies {
+        log: Vec::new(),
+        taken: BTreeMap::new(),
+        waits_for_own,
+        roams,
+    };
+    let mut load = limit(2_000, workload.generator);
+    let ops = simulate::simulate(&mut load, 5, seed, |process, asked, rng| simulate::Answer {
+        kind: Kind::Ok,
+        value: copies.answer(process, asked, rng),
+        latency: 2_000_000,
+    });
+    let history = History::new(ops).expect("the simulator makes lawful histories");
+    let report = workload.checker.check(&history, &Budget::unlimited());
+    let parts = part(&report, "sessions").parts.iter();
+    parts
+        .map(|part| (part.checker.clone(), part.verdict))
+        .collect()
+}
+
+#[test]
+fn promises_to_sessions_are_told_apart() {
+    for seed in 0..5 {
+        let kept = verdicts_of_copies(true, false, seed);
+        assert!(
+            kept.values().all(|verdict| *verdict == Verdict::Held),
+            "{kept:?}"
+        );
+
+        let own = verdicts_of_copies(false, false, seed);
+        assert_eq!(own["read-your-writes"], Verdict::Violated);
+        for name in ["monotonic-reads", "monotonic-writes", "writes-follow-reads"] {
+            assert_eq!(own[name], Verdict::Held, "{name}, seed {seed}");
+        }
+
+        let back = verdicts_of_copies(true, true, seed);
+        assert_eq!(back["monotonic-reads"], Verdict::Violated);
+        assert_eq!(back["monotonic-writes"], Verdict::Undecided);
+        assert_eq!(back["causal"], Verdict::Violated);
+    }
+}
+
 #[test]
 fn values_are_unique_and_keys_retire() {
     for about in of_objects() {
