@@ -11,6 +11,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::campaign::{self, CampaignVerdict};
 use crate::claim::Claim;
+use crate::image::{self, ImageError, Images, Layer, Recipe};
 use crate::inventory::Host;
 use crate::lab::{self, Entered, LabSpec};
 use crate::nemesis::schedule::FaultKind;
@@ -20,8 +21,9 @@ use crate::report::table::{Charset, plain, render, render_within};
 use crate::report::terminal;
 use crate::report::verdict::{self, RunVerdict};
 use crate::run::Surroundings;
+use crate::systems::SystemName;
 use crate::verify::{self, Verified};
-use crate::{check, connect, demo, doctor, heal, store, suggest};
+use crate::{check, connect, demo, doctor, explain, heal, store, suggest};
 
 /// Bad arguments or a bad trial file.
 pub const USAGE: u8 = 64;
@@ -54,18 +56,27 @@ enum Command {
     Demo(DemoArgs),
     /// Judge a recorded run, or a history that anybody recorded.
     Check(CheckArgs),
+    /// Print what became of every write, as comma-separated values.
+    Ledger(crate::ledger::LedgerArgs),
     /// Check a certificate, with code that shares nothing with the checkers.
     Verify(VerifyArgs),
     /// Write a history in another format.
     Convert(ConvertArgs),
     /// Hosts on this machine.
     Lab(lab::command::LabArgs),
+    /// Layers of software for the lab's hosts.
+    Image(ImageArgs),
     /// Say what is missing, which faults that costs, and how to mend it.
     Doctor(doctor::DoctorArgs),
     /// Remove our firewall rules and resume stopped processes on all hosts.
     Heal(HealArgs),
     /// List what can be named in a trial file.
     List(ListArgs),
+    /// Say what a word means: a guarantee, a claim, an anomaly, a verdict.
+    Explain {
+        /// The word, such as monotonic-reads; all that can be explained if left out.
+        word: Option<String>,
+    },
     /// Print a schema in JSON.
     Schema(SchemaArgs),
     /// Print completions for a shell.
@@ -83,6 +94,8 @@ struct Common {
     /// The node program that is deployed; the one beside this program if left out.
     #[arg(long, env = "SCHISM_NODE_BINARY")]
     node_binary: Option<PathBuf>,
+    #[command(flatten)]
+    images: ImagesArgs,
     /// How progress is shown.
     #[arg(long, default_value = "auto", env = "SCHISM_PROGRESS")]
     progress: Mode,
@@ -102,6 +115,61 @@ enum Format {
     Human,
     /// Exactly verdict.json.
     Json,
+}
+
+#[derive(Debug, Args)]
+struct ImagesArgs {
+    /// Where the lab's images are kept; below the user's cache if left out.
+    #[arg(long, env = "SCHISM_IMAGES")]
+    images: Option<PathBuf>,
+}
+
+impl ImagesArgs {
+    fn images(&self) -> Result<Images, Refusal> {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let cache = || {
+            let below_home = || Some(PathBuf::from(set("HOME")?).join(".cache"));
+            let cache = set("XDG_CACHE_HOME")
+                .map(PathBuf::from)
+                .or_else(below_home)?;
+            Some(cache.join("schism/images"))
+        };
+        self.images
+            .clone()
+            .or_else(cache)
+            .map(Images::new)
+            .ok_or_else(|| {
+                let sentence =
+                    "there is no HOME to keep images below; name a directory with --images";
+                Refusal(USAGE, sentence.to_owned())
+            })
+    }
+}
+
+#[derive(Debug, Args)]
+struct ImageArgs {
+    #[command(subcommand)]
+    action: ImageAction,
+    #[command(flatten)]
+    images: ImagesArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum ImageAction {
+    /// List the images that are there.
+    List,
+    /// Build the images that trial files or systems need, where they are not there.
+    Build {
+        /// Trial files, or names of systems.
+        #[arg(required = true)]
+        what: Vec<String>,
+    },
+    /// Remove images that were not used for a while, and what was downloaded.
+    Prune {
+        /// Those that were not used for so long; 0s removes all.
+        #[arg(long, default_value = "30days", value_parser = humantime_serde::re::humantime::parse_duration)]
+        unused: Duration,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -231,6 +299,8 @@ struct ListArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Listing {
+    /// Systems that can be tested.
+    Systems,
     /// Workloads, their operations and what they detect.
     Workloads,
     /// Faults and whom they can hit.
@@ -241,7 +311,7 @@ enum Listing {
     Models,
     /// Checkers, what they need and what they can name.
     Checkers,
-    /// The nodes' errors, and which of them promise that nothing happened.
+    /// The systems' errors, and which of them promise that nothing happened.
     Errors,
 }
 
@@ -309,14 +379,17 @@ pub fn main() -> u8 {
         Command::Run(args) => run_trials(&args, charset),
         Command::Demo(args) => run_demo(&args, charset),
         Command::Check(args) => check(&args, charset),
+        Command::Ledger(args) => Ok(ledger(&args)),
         Command::Verify(args) => verify_certificate(&args),
         Command::Convert(args) => convert(&args),
         Command::Lab(args) => lab::command::run(&args, &mut std::io::stdout())
             .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}"))),
+        Command::Image(args) => image(&args, charset),
         Command::Doctor(args) => doctor::run(&args, &mut std::io::stdout())
             .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}"))),
         Command::Heal(args) => heal_hosts(&args),
         Command::List(args) => Ok(list(args.what, charset)),
+        Command::Explain { word } => Ok(explain(word.as_deref(), charset)),
         Command::Schema(args) => Ok(schema(args.what)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "schism", &mut std::io::stdout());
@@ -455,6 +528,7 @@ fn carry_out(
         Some(nodes) => {
             let spec = LabSpec {
                 nodes,
+                layers: layers(plans, &common.images.images()?)?,
                 ..LabSpec::default()
             };
             match lab::enter(&spec)
@@ -471,6 +545,82 @@ fn carry_out(
         .map_err(|error| Refusal(INTERNAL, format!("cannot start the runtime: {error}")))?;
     let hosts = lab.as_ref().map_or(&[][..], |lab| lab.hosts());
     runtime.block_on(carry_out_on(plans, hosts, name, again, common, charset))
+}
+
+/// What the lab's hosts need for these plans.
+fn layers(plans: &[Plan], images: &Images) -> Result<Vec<Layer>, Refusal> {
+    let mut recipes: Vec<Recipe> = Vec::new();
+    for recipe in plans.iter().filter(|plan| plan.uses_lab()).map(Plan::image) {
+        if !recipe.is_empty() && !recipes.contains(&recipe) {
+            recipes.push(recipe);
+        }
+    }
+    let provide = |recipe| {
+        let layer = images.provide(recipe, &mut |line| complain(&format!("image: {line}")));
+        layer.map_err(|error| Refusal(NOT_VALID, format!("failed to {error}")))
+    };
+    recipes.iter().map(provide).collect()
+}
+
+fn image(args: &ImageArgs, charset: Charset) -> Result<u8, Refusal> {
+    let images = args.images.images()?;
+    let failed = |error: ImageError| Refusal(NOT_VALID, format!("failed to {error}"));
+    match &args.action {
+        ImageAction::List => {
+            let rows: Vec<_> = images
+                .list()
+                .map_err(failed)?
+                .iter()
+                .map(image_row)
+                .collect();
+            say(&render(
+                &["image", "made of", "size", "last used"],
+                &rows,
+                charset,
+            ));
+        }
+        ImageAction::Build { what } => {
+            let mut plans = Vec::new();
+            for word in what {
+                plans.push(
+                    match SystemName::ALL
+                        .iter()
+                        .find(|system| system.as_str() == word)
+                    {
+                        Some(system) => Plan::of_system(*system),
+                        None => Plan::load(Path::new(word))
+                            .map_err(|error| Refusal(USAGE, error.to_string()))?,
+                    },
+                );
+            }
+            let begun = std::time::Instant::now();
+            let count = layers(&plans, &images)?.len();
+            let took = begun.elapsed().as_secs_f64();
+            say(&format!("{count} images are there, after {took:.1} s"));
+        }
+        ImageAction::Prune { unused } => {
+            let gone = images.prune(*unused).map_err(failed)?;
+            say(&format!(
+                "{} images removed, and what was downloaded",
+                gone.len()
+            ));
+        }
+    }
+    Ok(0)
+}
+
+fn image_row(listed: &image::Listed) -> Vec<String> {
+    let recipe = &listed.recipe;
+    let files = [&recipe.directory, &recipe.program].into_iter().flatten();
+    let made_of: Vec<String> = (recipe.packages.iter().chain(&recipe.wheels).cloned())
+        .chain(files.map(|file| file.display().to_string()))
+        .collect();
+    vec![
+        listed.key.clone(),
+        made_of.join(", "),
+        format!("{} MB", listed.bytes / 1_000_000),
+        format!("{:.1} h ago", listed.unused.as_secs_f64() / 3600.0),
+    ]
 }
 
 async fn carry_out_on(
@@ -719,7 +869,10 @@ fn refused(refusal: check::Refusal) -> Refusal {
 fn check_again(args: &CheckArgs, what: &Path) -> String {
     let model = args.model.map(|model| format!(" --model {model}"));
     let claims: String = (args.claims.iter())
-        .map(|claim| format!(" --claim {}", claim.as_str()))
+        .map(|claim| match claim.bound() {
+            None => format!(" --claim {claim}"),
+            Some(_) => format!(" --claim '{claim}'"),
+        })
         .collect();
     format!(
         "{} check {}{}{claims}",
@@ -786,6 +939,13 @@ fn list(what: Listing, charset: Charset) -> u8 {
                 .collect();
             render(&["workload", "operations", "detects"], &rows, charset)
         }
+        Listing::Systems => {
+            let rows = SystemName::ALL.map(|system| {
+                let operations = system.operations().join(", ");
+                own(&[system.as_str(), system.about(), &operations])
+            });
+            render(&["system", "what it is", "operations"], &rows, charset)
+        }
         Listing::Faults => {
             let rows = [FaultKind::Partition, FaultKind::Kill, FaultKind::Pause].map(|kind| {
                 let targets = match kind {
@@ -797,7 +957,8 @@ fn list(what: Listing, charset: Charset) -> u8 {
             render(&["fault", "targets", "undone by"], &rows, charset)
         }
         Listing::Claims => {
-            let rows = Claim::ALL.map(|claim| own(&[claim.as_str(), claim.meaning()]));
+            let rows = Claim::all().map(|claim| own(&[claim.as_str(), claim.meaning()]));
+            let rows: Vec<_> = rows.collect();
             render(&["claim", "meaning"], &rows, charset)
         }
         Listing::Models => {
@@ -817,16 +978,48 @@ fn list(what: Listing, charset: Charset) -> u8 {
             )
         }
         Listing::Errors => {
-            let rows: Vec<_> = crate::systems::leader_follower::definite_errors()
-                .map(|(code, definite)| {
-                    own(&[&format!("{code:?}"), if definite { "fail" } else { "info" }])
+            let rows: Vec<_> = SystemName::ALL
+                .into_iter()
+                .flat_map(|system| {
+                    let told = move |(error, definite): (String, bool)| {
+                        let then = if definite { "fail" } else { "info" };
+                        vec![system.as_str().to_owned(), error, then.to_owned()]
+                    };
+                    system.errors().into_iter().map(told)
                 })
                 .collect();
-            render(&["error", "a write then is"], &rows, charset)
+            render(&["system", "error", "a write then is"], &rows, charset)
         }
     };
     say(&table);
     0
+}
+
+fn ledger(args: &crate::ledger::LedgerArgs) -> u8 {
+    match args.run(&mut std::io::stdout().lock()) {
+        Ok(()) => 0,
+        Err(refusal) => {
+            complain(&format!("error: {}", refusal.sentence));
+            refusal.code
+        }
+    }
+}
+
+fn explain(word: Option<&str>, charset: Charset) -> u8 {
+    let Some(word) = word else {
+        say(&explain::words().join("\n"));
+        return 0;
+    };
+    match explain::explain(word, width().min(100)) {
+        Ok(text) => {
+            say(&plain(&text, charset));
+            0
+        }
+        Err(sentence) => {
+            complain(&format!("error: {sentence}"));
+            USAGE
+        }
+    }
 }
 
 fn schema(what: Schema) -> u8 {

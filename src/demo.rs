@@ -145,9 +145,9 @@ fn expectations(ack: Ack, trial: Trial) -> BTreeMap<Claim, Expected> {
         (Ack::Async, Trial::Peace) | (Ack::SemiSync | Ack::Sync, _) => [Held, Held, Held],
     };
     BTreeMap::from([
-        (Claim::Linearizable, linearizable),
-        (Claim::NoLostWrites, no_lost_writes),
-        (Claim::NoStaleReads, no_stale_reads),
+        (Claim::LINEARIZABLE, linearizable),
+        (Claim::NO_LOST_WRITES, no_lost_writes),
+        (Claim::NO_STALE_READS, no_stale_reads),
     ])
 }
 

@@ -396,6 +396,13 @@ impl Calls {
         self.index[call as usize] as usize
     }
 
+    /// The index of the entry that ends a call, if there is one.
+    #[must_use]
+    pub fn end_index(&self, call: u32) -> Option<usize> {
+        let index = self.end_index[call as usize];
+        (index != NOWHERE).then_some(index as usize)
+    }
+
     /// A value as words and reports have it.
     #[must_use]
     pub fn value(&self, number: u32) -> Value {

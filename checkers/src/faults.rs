@@ -25,8 +25,8 @@ pub(crate) fn events(history: &History) -> Vec<Event<'_>> {
     events_of(history.nemesis())
 }
 
-/// The same of what the nemesis said, in order.
-pub(crate) fn events_of<'h>(said: impl Iterator<Item = &'h Op>) -> Vec<Event<'h>> {
+/// The same of the entries of the nemesis alone, as [`Calls`](crate::calls::Calls) keep them.
+pub(crate) fn events_of<'h>(said: impl IntoIterator<Item = &'h Op>) -> Vec<Event<'h>> {
     let mut events: Vec<Event<'_>> = Vec::new();
     let mut open: Option<(usize, &Op)> = None;
     for op in said {

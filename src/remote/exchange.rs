@@ -124,6 +124,11 @@ fn converse(
             waiter.wait()?;
         }
     }
+    while feed.owes(channel) {
+        if !feed.push(channel)? {
+            waiter.wait()?;
+        }
+    }
     waiter.retry(|| channel.close())?;
     waiter.retry(|| channel.wait_close())?;
     done.exit = exit_of(channel)?;
@@ -178,6 +183,8 @@ struct Feed<'a> {
     is_drained: bool,
     /// The end was announced, or the command does not listen any more.
     is_over: bool,
+    /// The last write did not go through.
+    is_held_up: bool,
 }
 
 impl<'a> Feed<'a> {
@@ -188,7 +195,15 @@ impl<'a> Feed<'a> {
             sent: 0,
             is_drained: false,
             is_over: false,
+            is_held_up: false,
         }
+    }
+
+    /// Whether a packet is sent in part. Until the rest of it follows, libssh2 answers "would
+    /// block" to whatever else is to be sent, the end of the channel among it, for ever. Without
+    /// a window no packet was begun.
+    fn owes(&self, channel: &Channel) -> bool {
+        self.is_held_up && !self.is_over && channel.write_window().remaining > 0
     }
 
     /// Sends what can be sent now; says whether anything went.
@@ -200,12 +215,16 @@ impl<'a> Feed<'a> {
             self.refill()?;
         }
         if self.sent < self.chunk.len() {
+            self.is_held_up = false;
             return Ok(match channel.write(&self.chunk[self.sent..]) {
                 Ok(written) => {
                     self.sent += written;
                     written > 0
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_held_up = true;
+                    false
+                }
                 // It ended without reading all of it; its exit status says how.
                 Err(_) => {
                     self.is_over = true;

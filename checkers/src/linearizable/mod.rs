@@ -44,7 +44,7 @@ mod exact;
 #[cfg(test)]
 mod exact_tests;
 mod fifo;
-mod grouping;
+pub(crate) mod grouping;
 mod grow_only;
 mod ids;
 mod infer;
