@@ -23,7 +23,7 @@ use crate::report::verdict::{self, RunVerdict};
 use crate::run::Surroundings;
 use crate::systems::SystemName;
 use crate::verify::{self, Verified};
-use crate::{check, connect, demo, doctor, explain, heal, store, suggest};
+use crate::{check, commands, connect, demo, doctor, explain, heal, store, suggest};
 
 /// Bad arguments or a bad trial file.
 pub const USAGE: u8 = 64;
@@ -62,6 +62,8 @@ enum Command {
     Verify(VerifyArgs),
     /// Write a history in another format.
     Convert(ConvertArgs),
+    /// Draw the page of a run again, from its directory alone.
+    Report(commands::report::ReportArgs),
     /// Hosts on this machine.
     Lab(lab::command::LabArgs),
     /// Layers of software for the lab's hosts.
@@ -382,6 +384,7 @@ pub fn main() -> u8 {
         Command::Ledger(args) => Ok(ledger(&args)),
         Command::Verify(args) => verify_certificate(&args),
         Command::Convert(args) => convert(&args),
+        Command::Report(args) => told(commands::report::run(&args)),
         Command::Lab(args) => lab::command::run(&args, &mut std::io::stdout())
             .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}"))),
         Command::Image(args) => image(&args, charset),
@@ -859,6 +862,13 @@ fn verify_certificate(args: &VerifyArgs) -> Result<u8, Refusal> {
             2
         }
     })
+}
+
+/// Prints what a command says.
+fn told(said: Result<String, commands::Refused>) -> Result<u8, Refusal> {
+    let said = said.map_err(|refused| Refusal(refused.code, refused.sentence))?;
+    say(&said);
+    Ok(0)
 }
 
 fn refused(refusal: check::Refusal) -> Refusal {

@@ -15,6 +15,7 @@ pub mod claim;
 pub mod cli;
 pub mod client;
 pub mod cluster;
+pub mod commands;
 pub mod connect;
 pub mod demo;
 pub mod doctor;

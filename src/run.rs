@@ -27,7 +27,7 @@ use crate::plan::Plan;
 use crate::progress::{Display, Mode};
 use crate::remote::{Command, on_all};
 use crate::report::verdict::{Recovery, RunVerdict, Status};
-use crate::report::{dot, table::Charset, terminal, timeline};
+use crate::report::{dot, html, table::Charset, terminal, timeline};
 use crate::store::{self, HISTORY, Journal, PLAN, StoreError, VERDICT};
 use crate::systems::{self, System};
 
@@ -107,6 +107,7 @@ pub async fn run(
     verdict.environment.version = version;
     display.finish();
     leave(&verdict, directory)?;
+    html::leave(directory);
     Ok(verdict)
 }
 

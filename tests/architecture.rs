@@ -56,7 +56,7 @@ const MODULES: [(&str, &[&str]); 21] = [
     // What it checks must not be checked by what it comes from.
     ("verify", &["checkers::history"]),
     ("certify", &["checkers", "verify"]),
-    ("report", &["checkers", "claim", "plan"]),
+    ("report", &["checkers", "claim", "plan", "store"]),
     ("progress", &["interpreter"]),
     ("heal", &["cluster", "nemesis", "remote"]),
     ("suggest", &[]),

@@ -7,6 +7,7 @@ use crate::Budget;
 use crate::calls::Calls;
 
 /// Calls sorted by object; of one object they keep the order of their starts.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ByKey {
     /// The numbers of the keys, in the order of their first calls.
     pub(crate) keys: Vec<u32>,

@@ -1,7 +1,6 @@
 //! The door: operations on registers and sets, typed and sorted by object.
 //!
-//! What cannot be read is left out, never guessed at: who tells contradictions by these adds
-//! none for it.
+//! For telling the contradictions of an object that was judged before.
 
 use std::collections::HashMap;
 
@@ -107,57 +106,38 @@ pub(crate) struct Typed<'h> {
 }
 
 impl<'h> Typed<'h> {
+    /// What cannot be read as an operation on a register or a set is left out: whoever asks has
+    /// judged the objects before, and wants contradictions in words.
+    ///
     /// **Cost**: linear.
     pub(crate) fn read(history: &'h History) -> Self {
         let mut typed = Self::default();
         for call in history.calls() {
             let key = call.invoke.key.as_ref().unwrap_or(&NIL);
             let result = call.complete.filter(|op| op.kind == Kind::Ok);
+            let result = result.map(|op| &op.value);
             let argument = &call.invoke.value;
-            if is_crossed(&call) {
-                continue;
-            }
-            match (call.invoke.f.as_str(), result.map(|op| &op.value)) {
-                ("read", None | Some(Value::List(_) | Value::Map(_))) => {}
-                ("read", Some(value)) => {
-                    let action = Action::Read(value);
-                    typed.registers.push(key, RegisterCall { call, action });
-                }
-                // Nil stands for an absent key, and cannot be written.
-                ("write", _) if *argument != Value::Nil => {
-                    let action = Action::Write(argument);
-                    typed.registers.push(key, RegisterCall { call, action });
-                }
-                ("cas", _) => {
-                    if let Some([old, new]) = argument.as_list()
-                        && *new != Value::Nil
-                    {
-                        let action = Action::Cas { old, new };
-                        typed.registers.push(key, RegisterCall { call, action });
-                    }
-                }
-                ("add", _) => {
+            let action = match (call.invoke.f.as_str(), result, argument.as_list()) {
+                ("read", Some(Value::List(_) | Value::Map(_)), _) => continue,
+                ("read", Some(value), _) => Action::Read(value),
+                ("write", _, _) if *argument != Value::Nil => Action::Write(argument),
+                ("cas", _, Some([old, new])) if *new != Value::Nil => Action::Cas { old, new },
+                ("add", _, _) => {
                     let action = SetAction::Add(argument);
                     typed.sets.push(key, SetCall { call, action });
+                    continue;
                 }
-                ("read-set", Some(Value::List(elements))) => {
+                ("read-set", Some(Value::List(elements)), _) => {
                     let action = SetAction::Read(elements);
                     typed.sets.push(key, SetCall { call, action });
+                    continue;
                 }
-                _ => {}
-            }
+                _ => continue,
+            };
+            typed.registers.push(key, RegisterCall { call, action });
         }
         typed
     }
-}
-
-/// Whether it was asked of one key and answered for another.
-fn is_crossed(call: &Call<'_>) -> bool {
-    let asked = call.invoke.key.as_ref();
-    let answered = call.complete.and_then(|op| op.key.as_ref());
-    asked
-        .zip(answered)
-        .is_some_and(|(asked, answered)| asked != answered)
 }
 
 /// When a call began and when it was over.

@@ -1,7 +1,14 @@
 //! Verdicts as files and as text: everything here reads what a run left and writes words.
 
 pub mod dot;
+pub mod fingerprint;
+pub mod html;
+pub mod junit;
+pub mod known;
+pub mod markdown;
+pub mod recorded;
 pub mod table;
 pub mod terminal;
 pub mod timeline;
+pub mod told;
 pub mod verdict;

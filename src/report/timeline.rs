@@ -50,7 +50,7 @@ pub fn bars(calls: &Calls, finding: &Finding) -> Vec<Bar> {
 }
 
 /// What was asked and answered, in few words: `write 7`, `read = 7`.
-fn words(invoke: &Op, ok: Option<&Op>) -> String {
+pub(crate) fn words(invoke: &Op, ok: Option<&Op>) -> String {
     let argument = match &invoke.value {
         Value::Nil => String::new(),
         Value::List(pair) if pair.len() == 2 && invoke.f == "cas" => {

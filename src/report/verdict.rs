@@ -436,7 +436,7 @@ fn coverage_of(calls: &Calls) -> BTreeMap<String, Outcomes> {
 }
 
 /// The nemesis's entries come in pairs: ordered, done.
-fn faults(ops: &[Op]) -> Vec<FaultRecord> {
+pub(crate) fn faults(ops: &[Op]) -> Vec<FaultRecord> {
     let mut records: Vec<FaultRecord> = Vec::new();
     let mut open = false;
     for op in ops

@@ -1,7 +1,7 @@
 //! The workloads against imagined stores whose faults are known: what they ask must let their
 //! checkers find exactly what went wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use checkers::history::{F, History, Kind, Op, Process, Value};
@@ -9,7 +9,7 @@ use checkers::{Budget, Report, Verdict};
 use rand::RngExt;
 use workloads::finals::{self, Keys};
 use workloads::generator::{Invocation, limit, list, phases, simulate};
-use workloads::{Options, WORKLOADS, find};
+use workloads::{About, Options, WORKLOADS, find};
 
 /// A store that does each operation at one instant; on request it loses some writes after it
 /// acknowledged them.
@@ -26,6 +26,12 @@ struct Store {
     /// Reads of registers answer what was there before the last write.
     is_stale: bool,
     before: BTreeMap<Value, Value>,
+    counters: BTreeMap<Value, i64>,
+    queues: BTreeMap<Value, VecDeque<Value>>,
+    logs: BTreeMap<Value, Vec<Value>>,
+    /// One in so many changes of counters, elements of queues and messages is dropped.
+    loses_one_in: u32,
+    lost: i64,
 }
 
 impl Store {
@@ -39,6 +45,10 @@ impl Store {
             "read" if self.is_stale => {
                 (Kind::Ok, self.before.get(&key).cloned().unwrap_or_default())
             }
+            "read" if self.counters.contains_key(&key) || key.to_string().contains('c') => (
+                Kind::Ok,
+                Value::Int(self.counters.get(&key).copied().unwrap_or(0)),
+            ),
             "read" | "final-read" => (Kind::Ok, current),
             "write" => {
                 self.before.insert(key.clone(), current);
@@ -73,9 +83,93 @@ impl Store {
                 (Kind::Ok, asked.value.clone())
             }
             "read-set" | "final-read-set" => (Kind::Ok, list(self.sets.get(&key))),
-            other => panic!("{other} is in no workload"),
+            _ => self.perform_more(asked, key, rng),
         }
     }
+}
+
+impl Store {
+    /// Counters, queues and logs.
+    fn perform_more(
+        &mut self,
+        asked: &Invocation,
+        key: Value,
+        rng: &mut impl RngExt,
+    ) -> (Kind, Value) {
+        let is_lost = self.loses_one_in > 0
+            && matches!(asked.f.as_str(), "increment" | "enqueue" | "send")
+            && rng.random_ratio(1, self.loses_one_in);
+        self.lost += i64::from(is_lost);
+        let answer = match asked.f.as_str() {
+            "increment" | "decrement" => {
+                let by = asked.value.as_int().expect("a number");
+                let by = if asked.f == "decrement" { -by } else { by };
+                *self.counters.entry(key).or_default() += if is_lost { 0 } else { by };
+                asked.value.clone()
+            }
+            "final-read-counter" => Value::Int(self.counters.get(&key).copied().unwrap_or(0)),
+            "enqueue" => {
+                let queue = self.queues.entry(key).or_default();
+                if !is_lost {
+                    queue.push_back(asked.value.clone());
+                }
+                asked.value.clone()
+            }
+            "dequeue" => self
+                .queues
+                .entry(key)
+                .or_default()
+                .pop_front()
+                .unwrap_or_default(),
+            "drain" => Value::List(self.queues.remove(&key).unwrap_or_default().into()),
+            "send" => {
+                let log = self.logs.entry(key).or_default();
+                log.push(if is_lost {
+                    Value::Nil
+                } else {
+                    asked.value.clone()
+                });
+                Value::Int(i64::try_from(log.len()).expect("few") - 1)
+            }
+            "poll" => {
+                let Value::Str(name) = &key else {
+                    panic!("logs have names")
+                };
+                let from = asked
+                    .value
+                    .get(name)
+                    .and_then(Value::as_int)
+                    .expect("an offset");
+                let log = self.logs.get(&key).into_iter().flatten();
+                let messages = (0_i64..)
+                    .zip(log)
+                    .skip(usize::try_from(from).expect("not below 0"));
+                let there = messages.filter(|(_, value)| **value != Value::Nil);
+                let pairs = there
+                    .map(|(offset, value)| Value::List(vec![Value::Int(offset), value.clone()]));
+                Value::map([(&**name, Value::List(pairs.collect()))])
+            }
+            other => panic!("{other} is in no workload"),
+        };
+        (Kind::Ok, answer)
+    }
+}
+
+/// The workloads that this store speaks; those of invariants are in a file of their own.
+fn of_objects() -> impl Iterator<Item = &'static About> {
+    let spoken = [
+        "mixed",
+        "register",
+        "set",
+        "set-full",
+        "convergence",
+        "counter",
+        "queue",
+        "log",
+    ];
+    WORKLOADS
+        .iter()
+        .filter(move |about| spoken.contains(&about.name))
 }
 
 fn nodes() -> Vec<Arc<str>> {
@@ -146,7 +240,7 @@ fn a_correct_store_passes_every_workload_with_every_option() {
             ..Options::default()
         },
     ];
-    for about in WORKLOADS {
+    for about in of_objects() {
         for options in &options {
             for seed in 0..5 {
                 let (_, report) = run(about.name, options, &mut Store::default(), seed);
@@ -241,6 +335,36 @@ fn a_store_that_forgets_its_last_writes_is_caught() {
     assert_eq!(named, acknowledged);
 }
 
+/// What counters, queues and logs lose is counted exactly.
+#[test]
+fn what_is_lost_of_counters_queues_and_logs_is_counted() {
+    for seed in 0..10 {
+        for (workload, checker) in [
+            ("counter", "pn-counter"),
+            ("queue", "queue"),
+            ("log", "log"),
+        ] {
+            let mut store = Store {
+                loses_one_in: 60,
+                ..Store::default()
+            };
+            let (_, report) = run(workload, &Options::default(), &mut store, seed);
+            let part = part(&report, checker);
+            assert!(store.lost > 0, "seed {seed}: nothing was lost");
+            assert_eq!(part.verdict, Verdict::Violated, "{workload}, seed {seed}");
+            let lost = part.number("lost").unwrap_or(0);
+            if workload == "queue" {
+                assert_eq!(lost, store.lost, "seed {seed}: {part:#?}");
+            }
+            // A message at the end of a log, which no poll got beyond, may just be unseen.
+            if workload == "log" {
+                let unseen = part.number("unseen").expect("a figure");
+                assert_eq!(lost + unseen, store.lost, "seed {seed}: {part:#?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn stale_reads_are_caught() {
     let mut store = Store {
@@ -292,7 +416,7 @@ fn removes_that_are_undone_are_named_exactly() {
 
 #[test]
 fn values_are_unique_and_keys_retire() {
-    for about in WORKLOADS {
+    for about in of_objects() {
         let options = Options {
             cas_percent: 30,
             writes_per_key: 7,
@@ -303,7 +427,7 @@ fn values_are_unique_and_keys_retire() {
         let mut writes: BTreeMap<Value, usize> = BTreeMap::new();
         for op in ops.iter().filter(|op| op.kind == Kind::Invoke) {
             let value = match op.f.as_str() {
-                "write" | "add" => op.value.clone(),
+                "write" | "add" | "enqueue" | "send" => op.value.clone(),
                 "cas" => op.value.as_list().expect("a pair")[1].clone(),
                 "remove" => {
                     assert!(values.contains(&op.value), "it was never added");
@@ -319,7 +443,9 @@ fn values_are_unique_and_keys_retire() {
         }
         // What certainly did not happen wears nothing out.
         for op in ops.iter().filter(|op| op.kind == Kind::Fail) {
-            if let ("write" | "cas" | "add", Some(key)) = (op.f.as_str(), &op.key) {
+            if let ("write" | "cas" | "add" | "enqueue" | "send", Some(key)) =
+                (op.f.as_str(), &op.key)
+            {
                 *writes.get_mut(key).expect("it was begun") -= 1;
             }
         }
@@ -330,12 +456,12 @@ fn values_are_unique_and_keys_retire() {
             of.map(|(_, count)| *count).max().unwrap_or(0)
         };
         assert!(
-            most('r') <= 7 && most('s') <= 300,
+            most('q') <= 7 && most('l') <= 7 && most('r') <= 7 && most('s') <= 300,
             "{}: {writes:?}",
             about.name
         );
         let known: BTreeSet<&str> = about.operations.iter().copied().collect();
-        let client = |op: &&Op| !op.f.as_str().starts_with("final");
+        let client = |op: &&Op| !op.f.as_str().starts_with("final-read");
         assert!(
             ops.iter()
                 .filter(client)
@@ -349,9 +475,19 @@ fn every_object_is_finally_read_on_every_node_and_again_if_unanswered() {
     let keys = Keys {
         registers: vec!["r1".into(), "r2".into()],
         sets: vec!["s1".into()],
+        ..Keys::default()
     };
     let reads = finals::final_ops(&keys, &nodes());
     assert_eq!(reads.len(), 9);
+    let more = Keys {
+        counters: vec!["c1".into()],
+        queues: vec!["q1".into()],
+        logs: vec!["l1".into()],
+        ..Keys::default()
+    };
+    let more = finals::final_ops(&more, &nodes());
+    assert_eq!(more.len(), 7, "one drain is enough");
+    assert!(more.iter().filter(|read| read.node.is_some()).count() == 6);
     // The second half is not answered.
     let mut asked = phases(vec![Box::new(list(reads.clone()))]);
     let mut count = 0;

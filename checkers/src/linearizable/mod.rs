@@ -39,6 +39,7 @@ mod blocks;
 mod certificate;
 mod container;
 mod counter;
+pub(crate) use counter::of_one_step as counter_of_one_step;
 mod elements;
 mod exact;
 #[cfg(test)]

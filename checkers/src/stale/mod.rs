@@ -173,7 +173,7 @@ impl Checker for Bounded {
         report.figure("reads_possibly_beyond_bound", tally.open);
         report.figure("reads_that_test_bound", tally.tested);
         report.verdict = Verdict::Undecided;
-        report.why = if matches!(bound, Bound::Time(_)) && calls.is_untimed() {
+        report.why = if matches!(bound, Bound::Milliseconds(_)) && calls.is_untimed() {
             report.anomalies.clear();
             Some("needs times of operations: this history bears none".to_owned())
         } else if tally.exceeded > 0 {
@@ -271,7 +271,7 @@ fn worst(tally: &Tally, bound: Option<Bound>) -> Vec<&StaleRead> {
         let (behind, versions) = (read.behind, u64::from(read.versions));
         let sizes = match bound {
             Some(Bound::Versions(_)) => (versions, behind),
-            Some(Bound::Time(_)) | None => (behind, versions),
+            Some(Bound::Milliseconds(_)) | None => (behind, versions),
         };
         (Reverse(sizes), read.call)
     };

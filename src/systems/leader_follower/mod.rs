@@ -173,7 +173,7 @@ impl Nodes {
             nodes: members.collect(),
             initial_leader: all[0].name.to_string(),
             data_dir: format!("{HOME}/node/data").into(),
-            mode: self.mode.clone(),
+            mode: self.mode.clone().into(),
         };
         let text = serde_json::to_vec_pretty(&config).expect("a configuration has a form in JSON");
         let script = format!("cat > {HOME}/node/config.json");

@@ -92,6 +92,8 @@ impl Session {
                 id,
                 op: operation,
                 seen: Some(self.seen),
+                quorum: None,
+                context: None,
             },
         })
     }
@@ -179,7 +181,12 @@ fn argument(asked: &Operation) -> Value {
         | Operation::Delete { .. }
         | Operation::SetRead { .. }
         | Operation::LocalGet { .. }
-        | Operation::LocalSetRead { .. } => Value::Nil,
+        | Operation::LocalSetRead { .. }
+        | Operation::CounterAdd { .. }
+        | Operation::CounterRead { .. }
+        | Operation::Txn { .. }
+        | Operation::LocalCounterRead { .. }
+        | Operation::LocalListRead { .. } => Value::Nil,
     }
 }
 
@@ -198,7 +205,11 @@ fn outcome(answer: Result<Response, Silence>, asked: &Operation) -> Outcome {
         Ok(Response::Done(done)) => Outcome::Ok(match done.result {
             Answer::Written => argument(asked),
             Answer::Register(value) => value.map_or(Value::Nil, Value::Int),
-            Answer::Set(elements) => Value::List(elements.into_iter().map(Value::Int).collect()),
+            Answer::Set(elements) | Answer::Siblings(elements) | Answer::List(elements) => {
+                Value::List(elements.into_iter().map(Value::Int).collect())
+            }
+            Answer::Counter(value) => Value::Int(value),
+            Answer::Txn(_) => Value::Nil,
         }),
         Ok(Response::Error(OpError { code, message, .. })) => {
             let reason = format!("{code:?}: {message}");

@@ -1,0 +1,52 @@
+//! Subcommands that read what runs left: one file each, with its flags and what it does.
+
+pub mod report;
+
+use std::path::{Path, PathBuf};
+
+/// A sentence for standard error, and the exit code.
+#[derive(Debug)]
+pub struct Refused {
+    /// The exit code.
+    pub code: u8,
+    /// What, where, how to mend it.
+    pub sentence: String,
+}
+
+impl Refused {
+    /// The arguments are wrong.
+    #[must_use]
+    pub fn usage(sentence: impl Into<String>) -> Self {
+        Self {
+            code: crate::cli::USAGE,
+            sentence: sentence.into(),
+        }
+    }
+
+    /// A file could not be read or written.
+    #[must_use]
+    pub fn failed(error: impl std::fmt::Display) -> Self {
+        Self {
+            code: 3,
+            sentence: format!("failed to {error}"),
+        }
+    }
+}
+
+/// The directory of a run: as named, or of that name below `runs`.
+///
+/// # Errors
+///
+/// [`Refused`] if there is none.
+pub fn run_directory(named: &Path, runs: &Path) -> Result<PathBuf, Refused> {
+    let below = runs.join(named);
+    let found = [named.to_owned(), below]
+        .into_iter()
+        .find(|path| path.is_dir());
+    found.ok_or_else(|| {
+        let (named, runs) = (named.display(), runs.display());
+        Refused::usage(format!(
+            "there is no run {named}, neither here nor in {runs}; `schism runs` lists them"
+        ))
+    })
+}
