@@ -109,10 +109,22 @@ fn megabytes(name: &str) -> f64 {
     kilobytes.unwrap_or(0.0) / 1024.0
 }
 
+/// Seconds of all cores that this process has used.
+fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // What follows the name; the kernel counts in hundredths.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let used = fields.split_whitespace().skip(11).take(2);
+    used.filter_map(|ticks| ticks.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
+}
+
 fn row(ops: usize, shape: Shape) {
     let calls = made(ops, shape);
     assert!(calls.irregular().is_none(), "{:?}", calls.irregular());
     let (mut best, mut peak) = (f64::INFINITY, 0.0_f64);
+    let used = cpu();
     let (mut reads, mut stale) = (0, 0);
     for _ in 0..3 {
         let before = megabytes("VmRSS");
@@ -127,16 +139,18 @@ fn row(ops: usize, shape: Shape) {
         reads = report.number("reads_judged").unwrap_or(0);
         stale = report.number("stale_reads").unwrap_or(0);
     }
+    let used = (cpu() - used) / 3.0;
     #[expect(clippy::cast_precision_loss, reason = "it is printed with one digit")]
     let (count, reads_count) = (ops as f64, reads as f64);
     println!(
-        "| {ops} | {} | {} | {} % | {} % | {reads} | {stale} | {:.1} | {:.1} | {:.0} |",
+        "| {ops} | {} | {} | {} % | {} % | {reads} | {stale} | {:.1} | {:.1} | {:.0} | {:.0} |",
         shape.keys,
         shape.clients,
         f64::from(shape.lagging) / 10.0,
         f64::from(shape.info) / 10.0,
         reads_count / best / 1e6,
         count / best / 1e6,
+        used * 1e9 / reads_count,
         peak * 1_048_576.0 / count,
     );
 }
@@ -145,9 +159,9 @@ fn main() {
     let told = std::env::args().skip(1).find_map(|word| word.parse().ok());
     let sizes: Vec<usize> = told.map_or(vec![10_000, 100_000, 1_000_000], |ops| vec![ops]);
     println!(
-        "| operations | keys | clients | lagging | unknown | reads | stale | M reads/s | M operations/s | bytes/operation |"
+        "| operations | keys | clients | lagging | unknown | reads | stale | M reads/s | M operations/s | ns of a core/read | bytes/operation |"
     );
-    println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     let shapes = [
         (8, 0, 0),
         (8, 100, 10),

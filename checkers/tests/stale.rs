@@ -308,7 +308,7 @@ fn lists_and_counters_reveal_how_far_they_were_behind() {
 #[test]
 fn how_long_writes_were_missed_lies_between_the_bounds() {
     let (mut tested, mut certain) = (0, 0);
-    for seed in 0..10_000 {
+    for seed in 0..4_000 {
         let simulated = simulate(seed, false);
         let report = Stale.check(&simulated.history, &Budget::unlimited());
         let number = |name: &str| report.number(name).expect("it is a number");
@@ -329,13 +329,13 @@ fn how_long_writes_were_missed_lies_between_the_bounds() {
         tested += count;
         certain += i64::from(number("visibility_lag_max_us") > 0);
     }
-    assert!(tested > 20_000 && certain > 2_000, "{tested}, {certain}");
+    assert!(tested > 8_000 && certain > 800, "{tested}, {certain}");
 }
 
 #[test]
 fn a_bound_is_violated_or_held_only_if_it_truly_is() {
     let mut came_out = [0; 3];
-    for seed in 0..10_000 {
+    for seed in 0..2_000 {
         let simulated = simulate(seed, seed % 2 == 0);
         let most = |of: fn(&(usize, usize, u64)) -> u64| {
             let truths = simulated.truths.iter();
@@ -357,7 +357,7 @@ fn a_bound_is_violated_or_held_only_if_it_truly_is() {
             came_out[report.verdict as usize] += 1;
         }
     }
-    assert!(came_out.iter().all(|count| *count > 1_000), "{came_out:?}");
+    assert!(came_out.iter().all(|count| *count > 200), "{came_out:?}");
 }
 
 #[test]

@@ -17,13 +17,12 @@ use std::collections::BTreeMap;
 
 pub use bound::{Bound, NoBound};
 
+use atomic::Stretched;
 use growing::Growing;
 use kinds::{Objects, Sort};
 use register::{Register, Seen};
 use segments::Segments;
-use tally::Tally;
-
-use atomic::Stretched;
+use tally::{StaleRead, Tally};
 
 use crate::calls::{BEFORE, Calls};
 use crate::history::{History, Kind};
@@ -253,21 +252,7 @@ fn measure(
     if all && let Some(k) = exact_k(calls, &objects, &mut tally, budget) {
         report.figure("k_atomicity", k);
     }
-    let mut worst: Vec<&tally::StaleRead> = tally.stale.iter().collect();
-    match bound {
-        Some(Bound::Versions(_)) => {
-            worst.sort_by_key(|read| (Reverse((read.versions, read.behind)), read.call));
-        }
-        Some(Bound::Milliseconds(_)) | None => {
-            worst.sort_by_key(|read| (Reverse((read.behind, read.versions)), read.call));
-        }
-    }
-    worst.truncate(
-        tally
-            .exceeded
-            .max(if bound.is_none() { usize::MAX } else { 0 }),
-    );
-    for read in worst.into_iter().take(Stale::EXPLAINED) {
+    for read in worst(&tally, bound) {
         report
             .anomalies
             .extend(explain::explain(calls, &objects, read));
@@ -280,6 +265,28 @@ fn measure(
     (report, tally, why)
 }
 
+/// The worst reads, of those beyond the bound if there is one.
+fn worst(tally: &Tally, bound: Option<Bound>) -> Vec<&StaleRead> {
+    let rank = |read: &&StaleRead| {
+        let (behind, versions) = (read.behind, u64::from(read.versions));
+        let sizes = match bound {
+            Some(Bound::Versions(_)) => (versions, behind),
+            Some(Bound::Milliseconds(_)) | None => (behind, versions),
+        };
+        (Reverse(sizes), read.call)
+    };
+    let mut worst: Vec<&StaleRead> = tally.stale.iter().collect();
+    if worst.len() > Stale::EXPLAINED {
+        worst.select_nth_unstable_by_key(Stale::EXPLAINED, rank);
+        worst.truncate(Stale::EXPLAINED);
+    }
+    worst.sort_unstable_by_key(rank);
+    if bound.is_some() {
+        worst.truncate(tally.exceeded);
+    }
+    worst
+}
+
 /// Of how many last values every read of a register returned one, if that can be told.
 fn exact_k(calls: &Calls, objects: &Objects, tally: &mut Tally, budget: &Budget) -> Option<usize> {
     if tally.not_judged > 0 || tally.skipped > 0 || objects.unreadable > 0 {
@@ -287,10 +294,7 @@ fn exact_k(calls: &Calls, objects: &Objects, tally: &mut Tally, budget: &Budget)
     }
     tally.torn.sort_unstable();
     // What is atomic needs the last value only.
-    let torn = tally
-        .torn
-        .iter()
-        .map(|&place| objects.by_key.calls(place).to_vec());
+    let torn = tally.torn.iter().map(|&place| objects.by_key.calls(place));
     recent::least(calls, &torn.collect::<Vec<_>>(), tally.k, budget)
 }
 

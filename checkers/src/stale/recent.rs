@@ -9,16 +9,16 @@ use crate::model::Model;
 use crate::{Budget, Checker, Search, Verdict};
 
 /// Objects with more calls than this are not searched.
-const CALLS: usize = 2_000;
+const CALLS: usize = 200;
 
 /// Nor are more objects than this.
-const OBJECTS: usize = 64;
+const OBJECTS: usize = 16;
 
 /// How far above its lower bound k is sought.
 const STEPS: usize = 3;
 
 /// What a search of one object may use.
-const BYTES: usize = 8 << 20;
+const BYTES: usize = 1 << 20;
 
 /// A register of which a read may return any of the last few values.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -89,7 +89,7 @@ impl Model for Recent {
 /// Reads of values that nobody may have written must not be among their calls.
 pub(super) fn least(
     calls: &Calls,
-    objects: &[Vec<u32>],
+    objects: &[&[u32]],
     at_least: usize,
     budget: &Budget,
 ) -> Option<usize> {

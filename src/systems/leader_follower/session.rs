@@ -152,6 +152,10 @@ fn operation(op: &Invocation) -> Result<Operation, String> {
                 new: number(new)?,
             }
         }
+        "remove" => Operation::SetRemove {
+            key,
+            element: number(&op.value)?,
+        },
         "add" => Operation::SetAdd {
             key,
             element: number(&op.value)?,
