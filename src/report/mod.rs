@@ -2,6 +2,7 @@
 
 pub mod dot;
 pub mod table;
+pub mod tally;
 pub mod terminal;
 pub mod timeline;
 pub mod verdict;
