@@ -18,8 +18,8 @@ use crate::nemesis::schedule::FaultKind;
 use crate::plan::Plan;
 use crate::progress::Mode;
 use crate::report::table::{Charset, plain, render, render_within};
-use crate::report::terminal;
 use crate::report::verdict::{self, RunVerdict};
+use crate::report::{tally, terminal};
 use crate::run::Surroundings;
 use crate::systems::SystemName;
 use crate::verify::{self, Verified};
@@ -185,6 +185,9 @@ struct RunArgs {
     /// Every trial with each of these seeds, as 1..20.
     #[arg(long, value_parser = seed_range)]
     seeds: Option<SeedRange>,
+    /// Count over the seeds how often each claim of each trial was refuted.
+    #[arg(long)]
+    tally: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -456,7 +459,19 @@ fn run_trials(args: &RunArgs, charset: Charset) -> Result<u8, Refusal> {
     } else {
         "campaign".into()
     };
-    carry_out(&plans, &name, None, &args.common, charset)
+    let after = After {
+        again: None,
+        tally: args.tally,
+    };
+    carry_out(&plans, &name, after, &args.common, charset)
+}
+
+/// What is printed of a campaign besides its table.
+struct After {
+    /// The command that repeats it.
+    again: Option<String>,
+    /// Whether the seeds of a trial are counted together, instead of a row for each.
+    tally: bool,
 }
 
 /// The flag adds to what a plan says itself.
@@ -510,14 +525,18 @@ fn run_demo(args: &DemoArgs, charset: Charset) -> Result<u8, Refusal> {
         ""
     };
     let again = format!("{} demo {seeds}{only}{early}", program());
-    carry_out(&plans, "demo", Some(again), &args.common, charset)
+    let after = After {
+        again: Some(again),
+        tally: false,
+    };
+    carry_out(&plans, "demo", after, &args.common, charset)
 }
 
 /// Enters the lab if a plan needs it, and runs the plans.
 fn carry_out(
     plans: &[Plan],
     name: &str,
-    again: Option<String>,
+    after: After,
     common: &Common,
     charset: Charset,
 ) -> Result<u8, Refusal> {
@@ -547,7 +566,7 @@ fn carry_out(
         .build()
         .map_err(|error| Refusal(INTERNAL, format!("cannot start the runtime: {error}")))?;
     let hosts = lab.as_ref().map_or(&[][..], |lab| lab.hosts());
-    runtime.block_on(carry_out_on(plans, hosts, name, again, common, charset))
+    runtime.block_on(carry_out_on(plans, hosts, name, after, common, charset))
 }
 
 /// What the lab's hosts need for these plans.
@@ -630,7 +649,7 @@ async fn carry_out_on(
     plans: &[Plan],
     lab_hosts: &[Host],
     name: &str,
-    again: Option<String>,
+    after: After,
     common: &Common,
     charset: Charset,
 ) -> Result<u8, Refusal> {
@@ -665,13 +684,7 @@ async fn carry_out_on(
     let verdict = campaign::run(plans, lab_hosts, &directory, &surroundings, told)
         .await
         .map_err(|error| Refusal(NOT_VALID, error.to_string()))?;
-    print_outcome(
-        &verdict,
-        &directory,
-        again.as_deref(),
-        common.format,
-        charset,
-    );
+    print_outcome(plans, &verdict, &directory, &after, common.format, charset);
     let interrupted = stop.load(Ordering::Relaxed);
     Ok(if interrupted {
         INTERRUPTED
@@ -725,9 +738,10 @@ async fn stop_on_signal(stop: Arc<AtomicBool>) {
 }
 
 fn print_outcome(
+    plans: &[Plan],
     verdict: &CampaignVerdict,
     directory: &Path,
-    again: Option<&str>,
+    after: &After,
     format: Format,
     charset: Charset,
 ) {
@@ -735,11 +749,15 @@ fn print_outcome(
     match (format, &verdict.runs[..]) {
         (Format::Json, [one]) => say(&json(one)),
         (Format::Json, _) => say(&json(verdict)),
-        (Format::Human, [one]) if again.is_none() => {
+        (Format::Human, [one]) if after.again.is_none() && !after.tally => {
             say(terminal::run(one, &place, |_| None, charset).trim_end())
         }
         (Format::Human, _) => {
-            let table = terminal::campaign(&verdict.runs, width(), charset);
+            let table = if after.tally {
+                render(&tally::COLUMNS, &tally::rows(plans, &verdict.runs), charset)
+            } else {
+                terminal::campaign(&verdict.runs, width(), charset)
+            };
             let unexpected = verdict.runs.iter().filter(|run| !run.as_expected()).count();
             let summary = format!(
                 "{} runs, {} as expected{}",
@@ -755,7 +773,7 @@ fn print_outcome(
                 "{table}\n\n  {summary}   exit {}\n  run    {place}",
                 verdict.exit_code
             );
-            if let Some(again) = again {
+            if let Some(again) = &after.again {
                 text += &format!("\n  again  {again}");
             }
             let text = plain(&text, charset);

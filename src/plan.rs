@@ -17,7 +17,7 @@ use crate::inventory::Host;
 use crate::nemesis::schedule::FaultPlan;
 use crate::suggest;
 use crate::systems::leader_follower::{self, Switches};
-use crate::systems::{Surroundings, System};
+use crate::systems::{Surroundings, System, etcd, postgresql, redis};
 
 pub use crate::systems::SystemName;
 
@@ -43,6 +43,15 @@ pub struct Plan {
     #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(with = "serde_json::Value")]
     pub leader_follower: Switches,
+    /// The options of etcd.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub etcd: etcd::Options,
+    /// The options of Redis.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub redis: redis::Options,
+    /// The options of PostgreSQL.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub postgresql: postgresql::Options,
     /// Which operations, by how many clients, for how long.
     #[serde(default)]
     pub load: Load,
@@ -369,6 +378,9 @@ impl Plan {
             SystemName::LeaderFollower => {
                 leader_follower::system(&self.leader_follower, nodes, clientele, surroundings)
             }
+            SystemName::Etcd => Ok(etcd::system(&self.etcd, nodes, clientele)),
+            SystemName::Redis => Ok(redis::system(&self.redis, nodes, clientele)),
+            SystemName::Postgresql => Ok(postgresql::system(&self.postgresql, nodes, clientele)),
         }
     }
 
@@ -376,6 +388,9 @@ impl Plan {
     fn recipe(&self) -> Recipe {
         match self.system {
             SystemName::LeaderFollower => Recipe::default(),
+            SystemName::Etcd => self.etcd.recipe(),
+            SystemName::Redis => self.redis.recipe(),
+            SystemName::Postgresql => self.postgresql.recipe(),
         }
     }
 
@@ -388,16 +403,24 @@ impl Plan {
     pub fn configuration(&self) -> serde_json::Value {
         let told = match self.system {
             SystemName::LeaderFollower => serde_json::to_value(&self.leader_follower),
+            SystemName::Etcd => serde_json::to_value(&self.etcd),
+            SystemName::Redis => serde_json::to_value(&self.redis),
+            SystemName::Postgresql => serde_json::to_value(&self.postgresql),
         };
         told.expect("options have a form in JSON")
     }
 
     /// Options of a system that is not tested would be without effect.
     fn validate_system(&self) -> Result<(), String> {
-        let given = [(
-            SystemName::LeaderFollower,
-            !is_default(&self.leader_follower),
-        )];
+        let given = [
+            (
+                SystemName::LeaderFollower,
+                !is_default(&self.leader_follower),
+            ),
+            (SystemName::Etcd, !is_default(&self.etcd)),
+            (SystemName::Redis, !is_default(&self.redis)),
+            (SystemName::Postgresql, !is_default(&self.postgresql)),
+        ];
         let stray = |(system, given): &(SystemName, bool)| *given && *system != self.system;
         if let Some((system, _)) = given.into_iter().find(stray) {
             return Err(format!(
@@ -408,6 +431,9 @@ impl Plan {
         }
         match self.system {
             SystemName::LeaderFollower => self.leader_follower.validate(self.node_count()),
+            SystemName::Etcd => self.etcd.validate(),
+            SystemName::Redis => self.redis.validate(self.node_count()),
+            SystemName::Postgresql => self.postgresql.validate(self.node_count()),
         }
     }
 }
@@ -502,6 +528,24 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused() {
         for (text, word) in [
+            ("name = \"x\"\nsystem = \"etdc\"", "did you mean `etcd`?"),
+            (
+                "name = \"x\"\n[etcd]\nreads = \"serializable\"",
+                "write system = \"etcd\"",
+            ),
+            (
+                "name = \"x\"\nsystem = \"etcd\"\n[etcd]\nread = 1",
+                "did you mean `reads`?",
+            ),
+            (
+                "name = \"x\"\nsystem = \"etcd\"\n[leader-follower]\nack = \"async\"",
+                "the system is etcd",
+            ),
+            (
+                "name = \"x\"\nsystem = \"etcd\"\n[[fault]]\nkind = \"kill\"\ntarget = \"leader\"\n\
+              at = \"1s\"\nfor = \"1s\"\npromote-after = \"1s\"",
+                "choose it themselves",
+            ),
             ("name = \"../x\"", "letters"),
             ("name = \"x\"\n[load]\nclients = 0", "at least one client"),
             ("name = \"x\"\n[load]\nread-percent = 101", "at most 100"),

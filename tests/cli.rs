@@ -208,7 +208,7 @@ fn everything_that_can_be_named_is_listed() {
         ("claims", "no-lost-writes"),
         ("checkers", "linearizable"),
         ("errors", "SteppedDown"),
-        ("systems", "leader-follower"),
+        ("systems", "etcd"),
     ] {
         let output = schism(&place.0, &["list", what]);
         assert!(

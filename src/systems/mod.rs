@@ -2,8 +2,12 @@
 //! definite errors. [`SystemName`] is the list of all there are.
 
 pub mod daemon;
+pub mod etcd;
+mod host;
 mod http;
 pub mod leader_follower;
+pub mod postgresql;
+pub mod redis;
 pub mod routing;
 
 use std::path::Path;
@@ -37,17 +41,31 @@ pub enum SystemName {
     /// The reference node for leader–follower replication.
     #[default]
     LeaderFollower,
+    /// etcd: a Raft group of key-value stores.
+    Etcd,
+    /// Redis with Sentinel: a primary and asynchronous replicas.
+    Redis,
+    /// PostgreSQL with streaming replication.
+    Postgresql,
 }
 
 impl SystemName {
     /// All systems, in the order of the lists.
-    pub const ALL: [Self; 1] = [Self::LeaderFollower];
+    pub const ALL: [Self; 4] = [
+        Self::LeaderFollower,
+        Self::Etcd,
+        Self::Redis,
+        Self::Postgresql,
+    ];
 
     /// The word that trial files use, and the name of the table with its options.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::LeaderFollower => "leader-follower",
+            Self::Etcd => "etcd",
+            Self::Redis => "redis",
+            Self::Postgresql => "postgresql",
         }
     }
 
@@ -56,6 +74,9 @@ impl SystemName {
     pub fn about(self) -> &'static str {
         match self {
             Self::LeaderFollower => "the reference node for leader–follower replication",
+            Self::Etcd => "etcd: a Raft group of key-value stores",
+            Self::Redis => "Redis with Sentinel: a primary and asynchronous replicas",
+            Self::Postgresql => "PostgreSQL with streaming replication",
         }
     }
 
@@ -64,6 +85,9 @@ impl SystemName {
     pub fn operations(self) -> &'static [&'static str] {
         match self {
             Self::LeaderFollower => leader_follower::OPERATIONS,
+            Self::Etcd => etcd::OPERATIONS,
+            Self::Redis => redis::OPERATIONS,
+            Self::Postgresql => postgresql::OPERATIONS,
         }
     }
 
@@ -71,7 +95,8 @@ impl SystemName {
     #[must_use]
     pub fn is_promoted_by_operator(self) -> bool {
         match self {
-            Self::LeaderFollower => true,
+            Self::LeaderFollower | Self::Postgresql => true,
+            Self::Etcd | Self::Redis => false,
         }
     }
 
@@ -83,6 +108,14 @@ impl SystemName {
             Self::LeaderFollower => leader_follower::definite_errors()
                 .map(|(code, definite)| (format!("{code:?}"), definite))
                 .collect(),
+            Self::Etcd => table(etcd::ERRORS),
+            Self::Redis => table(redis::ERRORS),
+            Self::Postgresql => table(postgresql::ERRORS),
         }
     }
+}
+
+fn table(errors: &[(&str, bool)]) -> Vec<(String, bool)> {
+    let own = |(error, definite): &(&str, bool)| ((*error).to_owned(), *definite);
+    errors.iter().map(own).collect()
 }
