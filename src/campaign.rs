@@ -98,7 +98,7 @@ fn cell_directory(directory: &Path, plan: &Plan, count: usize) -> Result<PathBuf
 
 /// With expectations, a campaign succeeds when every run met its own; without, the worst run
 /// decides: violated, then not valid, then undecided, then nothing to check.
-fn summarise(runs: Vec<RunVerdict>) -> CampaignVerdict {
+pub(crate) fn summarise(runs: Vec<RunVerdict>) -> CampaignVerdict {
     let as_expected = runs.iter().all(RunVerdict::as_expected);
     let expecting = runs.iter().any(RunVerdict::has_expectations);
     let has = |status| runs.iter().any(|run| run.status == status);

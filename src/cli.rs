@@ -64,6 +64,22 @@ enum Command {
     Convert(ConvertArgs),
     /// Draw the page of a run again, from its directory alone.
     Report(commands::report::ReportArgs),
+    /// A run, or one of its findings, in words.
+    Show(commands::show::ShowArgs),
+    /// All runs, newest first.
+    Runs(commands::runs::RunsArgs),
+    /// Remove old runs.
+    Prune(commands::prune::PruneArgs),
+    /// What changed from one run to another.
+    Diff(commands::diff::DiffArgs),
+    /// Tell a build server: JUnit, summary, annotations, exit code.
+    Ci(commands::ci::CiArgs),
+    /// Put runs that several machines carried out into one campaign.
+    Merge(commands::merge::MergeArgs),
+    /// A history and findings as CSV.
+    Export(commands::export::ExportArgs),
+    /// Show runs to a browser on this machine.
+    Serve(commands::serve::ServeArgs),
     /// Hosts on this machine.
     Lab(lab::command::LabArgs),
     /// Layers of software for the lab's hosts.
@@ -109,6 +125,27 @@ struct Common {
     /// the load did not come to is not refuted.
     #[arg(long)]
     stop_on_first: bool,
+    /// A claim that must hold, or an anomaly that must be found, in every run; with it nothing
+    /// else decides the exit code.
+    #[arg(long, value_name = "CLAIM|ANOMALY")]
+    expect: Vec<commands::expect::Wanted>,
+    /// Only a part of the runs, as 2/3 for the second of three machines; `schism merge` puts the
+    /// parts together.
+    #[arg(long, value_name = "I/N", value_parser = partition)]
+    partition: Option<(usize, usize)>,
+}
+
+/// The part of one machine among several, counted from one.
+fn partition(text: &str) -> Result<(usize, usize), String> {
+    let wrong = || format!("{text:?} is no part; write 2/3 for the second of three");
+    let (part, of) = text.split_once('/').ok_or_else(wrong)?;
+    let number = |word: &str| word.parse::<usize>().map_err(|_| wrong());
+    let (part, of) = (number(part)?, number(of)?);
+    if part == 0 || part > of {
+        Err(wrong())
+    } else {
+        Ok((part, of))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -388,6 +425,14 @@ pub fn main() -> u8 {
         Command::Verify(args) => verify_certificate(&args),
         Command::Convert(args) => convert(&args),
         Command::Report(args) => told(commands::report::run(&args)),
+        Command::Show(args) => told(commands::show::run(&args, width(), charset)),
+        Command::Runs(args) => told(commands::runs::run(&args, width(), charset)),
+        Command::Prune(args) => told(commands::prune::run(&args)),
+        Command::Diff(args) => told(commands::diff::run(&args, width(), charset)),
+        Command::Ci(args) => coded(commands::ci::run(&args, &github(), charset)),
+        Command::Merge(args) => coded(commands::merge::run(&args)),
+        Command::Export(args) => told(commands::export::run(&args)),
+        Command::Serve(args) => told(commands::serve::run(&args, say).map(|()| String::new())),
         Command::Lab(args) => lab::command::run(&args, &mut std::io::stdout())
             .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}"))),
         Command::Image(args) => image(&args, charset),
@@ -540,6 +585,16 @@ fn carry_out(
     common: &Common,
     charset: Charset,
 ) -> Result<u8, Refusal> {
+    let part = |place: usize| {
+        let (part, of) = common.partition.unwrap_or((1, 1));
+        place % of == part - 1
+    };
+    let plans = plans.iter().enumerate().filter(|(place, _)| part(*place));
+    let plans: Vec<Plan> = plans.map(|(_, plan)| plan.clone()).collect();
+    if plans.is_empty() {
+        return Err(Refusal(4, "this part holds none of the runs".to_owned()));
+    }
+    let plans = &plans[..];
     let needed = plans
         .iter()
         .filter(|plan| plan.uses_lab())
@@ -685,12 +740,32 @@ async fn carry_out_on(
         .await
         .map_err(|error| Refusal(NOT_VALID, error.to_string()))?;
     print_outcome(plans, &verdict, &directory, &after, common.format, charset);
+    if verdict.runs.len() > 1
+        && let Err(refused) = commands::merge::page(&directory)
+    {
+        complain(&refused.sentence);
+    }
+    let unmet = unmet(&verdict, &common.expect);
+    unmet.iter().for_each(|sentence| complain(sentence));
     let interrupted = stop.load(Ordering::Relaxed);
     Ok(if interrupted {
         INTERRUPTED
+    } else if !common.expect.is_empty() {
+        u8::from(!unmet.is_empty())
     } else {
         verdict.exit_code
     })
+}
+
+/// What --expect asks for and did not come out, of each run.
+fn unmet(verdict: &CampaignVerdict, wanted: &[commands::expect::Wanted]) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for run in verdict.runs.iter().filter(|_| !wanted.is_empty()) {
+        let told = crate::report::told::Told::parse(json(run).as_bytes()).unwrap_or_default();
+        let unmet = commands::expect::unmet(&told, wanted);
+        sentences.extend(unmet.iter().map(|unmet| format!("{}: {unmet}", run.name)));
+    }
+    sentences
 }
 
 /// A dumb terminal cannot redraw a line.
@@ -880,6 +955,28 @@ fn verify_certificate(args: &VerifyArgs) -> Result<u8, Refusal> {
             2
         }
     })
+}
+
+/// Prints what a command says, and hands on its exit code.
+fn coded(said: Result<(String, u8), commands::Refused>) -> Result<u8, Refusal> {
+    let (said, code) = said.map_err(|refused| Refusal(refused.code, refused.sentence))?;
+    say(&said);
+    Ok(code)
+}
+
+/// Where GitHub wants to be told.
+fn github() -> commands::ci::GitHub {
+    let actions = std::env::var("GITHUB_ACTIONS").is_ok_and(|value| value == "true");
+    let file = |name| {
+        std::env::var_os(name)
+            .filter(|_| actions)
+            .map(PathBuf::from)
+    };
+    commands::ci::GitHub {
+        actions,
+        summary: file("GITHUB_STEP_SUMMARY"),
+        output: file("GITHUB_OUTPUT"),
+    }
 }
 
 /// Prints what a command says.

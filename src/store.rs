@@ -108,7 +108,7 @@ fn point_latest(runs: &Path, base: &str) {
 }
 
 /// `2026-11-22T23-15-16Z`: sorts by time and stands in a file name.
-fn utc_stamp(now: SystemTime) -> String {
+pub(crate) fn utc_stamp(now: SystemTime) -> String {
     let seconds = now
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |d| d.as_secs());

@@ -1,6 +1,15 @@
 //! Subcommands that read what runs left: one file each, with its flags and what it does.
 
+pub mod ci;
+pub mod diff;
+pub mod expect;
+pub mod export;
+pub mod merge;
+pub mod prune;
 pub mod report;
+pub mod runs;
+pub mod serve;
+pub mod show;
 
 use std::path::{Path, PathBuf};
 
@@ -49,4 +58,19 @@ pub fn run_directory(named: &Path, runs: &Path) -> Result<PathBuf, Refused> {
             "there is no run {named}, neither here nor in {runs}; `schism runs` lists them"
         ))
     })
+}
+
+/// The runs in a directory: itself, or those of a campaign, in order of their names.
+#[must_use]
+pub fn runs_in(directory: &Path) -> Vec<PathBuf> {
+    if directory.join(crate::store::PLAN).exists() {
+        return vec![directory.to_owned()];
+    }
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut runs: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.join(crate::store::PLAN).exists())
+        .collect();
+    runs.sort();
+    runs
 }

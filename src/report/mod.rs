@@ -1,5 +1,10 @@
 //! Verdicts as files and as text: everything here reads what a run left and writes words.
 
+pub mod brief;
+pub mod catalogue;
+pub mod ci;
+pub mod compare;
+pub mod csv;
 pub mod dot;
 pub mod fingerprint;
 pub mod html;

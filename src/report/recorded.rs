@@ -223,6 +223,8 @@ fn logs_of(directory: &Path, missing: &mut Vec<String>) -> Vec<Log> {
         let name = node.file_name().unwrap_or_default().to_string_lossy();
         let files = fs::read_dir(&node).into_iter().flatten().flatten();
         let mut files: Vec<PathBuf> = files.map(|entry| entry.path()).collect();
+        // What a node was told is no log.
+        files.retain(|file| file.extension().is_none_or(|extension| extension != "json"));
         files.sort();
         if files.is_empty() {
             missing.push(format!("no log of {name} was kept"));

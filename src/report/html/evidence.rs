@@ -225,7 +225,7 @@ pub(crate) fn coverage(story: &Story<'_>) -> Markup {
         "Errors",
     ];
     page.add(&table("Coverage by operation", &head, rows.collect()));
-    let mut by_node: BTreeMap<(String, String), [u64; 3]> = BTreeMap::new();
+    let mut by_node: BTreeMap<(usize, Option<u16>), [u64; 3]> = BTreeMap::new();
     let mut phase = 0;
     for at in 0..calls.len() {
         let begins = calls.time(calls.begins[at]);
@@ -237,20 +237,17 @@ pub(crate) fn coverage(story: &Story<'_>) -> Markup {
             phase += 1;
         }
         let call = u32::try_from(at).unwrap_or(u32::MAX);
-        let node = calls
-            .node(call)
-            .map_or("unknown", |node| &calls.nodes()[usize::from(node)]);
-        let name = story.phases.get(phase).map_or("all", |(name, _)| name);
-        let key = (name.to_owned(), node.to_owned());
         let place = match calls.outcome[at] {
             Kind::Ok => 0,
             Kind::Fail => 1,
             Kind::Info | Kind::Invoke => 2,
         };
-        by_node.entry(key).or_default()[place] += 1;
+        by_node.entry((phase, calls.node(call))).or_default()[place] += 1;
     }
     let rows = by_node.iter().take(ROWS).map(|((phase, node), counts)| {
-        let mut row = vec![Cell::Text(phase.clone()), Cell::Text(node.clone())];
+        let phase = story.phases.get(*phase).map_or("all", |(name, _)| name);
+        let node = node.map_or("unknown", |node| &calls.nodes()[usize::from(node)]);
+        let mut row = vec![Cell::Text(phase.to_owned()), Cell::Text(node.to_owned())];
         row.extend(numbers(counts));
         row
     });

@@ -63,7 +63,7 @@ pub(crate) fn ledger(story: &Story<'_>) -> Markup {
         let mut verdict = Markup::new();
         if *wrong && count > 0 {
             verdict.raw("<span class=\"tag bad\">wrong</span>");
-        } else if *wrong {
+        } else if count == 0 {
             verdict.raw("none");
         } else {
             verdict.raw("right");

@@ -21,6 +21,7 @@ mod ledger;
 mod markup;
 mod method;
 mod overview;
+pub mod pages;
 mod staleness;
 mod windows;
 
@@ -35,6 +36,7 @@ use super::recorded::Recorded;
 use super::told::ToldFinding;
 use crate::store::{self, StoreError};
 
+pub(crate) use self::markup::is_hidden;
 pub(crate) use self::overview::{checked, headline};
 pub(crate) use self::windows::{is_fault, windows};
 
@@ -193,7 +195,7 @@ fn policy() -> String {
     };
     format!(
         "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; img-src data:; \
-         base-uri 'none'; form-action 'none'",
+         base-uri 'none'; form-action 'self'",
         hash(SCRIPT),
         hash(STYLE)
     )

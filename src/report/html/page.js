@@ -120,7 +120,8 @@
 
   async function unpack() {
     const text = one("#ops").textContent;
-    const packed = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    const letters = atob(text), packed = new Uint8Array(letters.length);
+    for (let i = 0; i < letters.length; i++) packed[i] = letters.charCodeAt(i);
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
     const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
     let at = 0;
@@ -247,7 +248,7 @@
       c.rateMost = top; }
     /* latency */
     { const rh = latencyHigh / ROWS; let most = 1; for (const q of heat) if (q > most) most = q; const lm = Math.log(1 + most); c.fillStyle = C["s-ok"];
-      for (let k = 0; k < cols; k++) for (let r = 0; r < ROWS; r++) { const q = heat[r * cols + k]; if (!q) continue; c.globalAlpha = Math.min(1, .22 + .78 * Math.log(1 + q) / lm); c.fillRect(G + k, latencyTop + latencyHigh - (r + 1) * rh, 1, rh + .3); }
+      for (let k = 0; k < cols; k++) for (let r = 0; r < ROWS; r++) { const q = heat[r * cols + k]; if (!q) continue; c.globalAlpha = Math.min(1, .22 + .78 * Math.log(1 + q) / lm); c.fillRect(G + k, latencyTop + latencyHigh - (r + 1) * rh, single ? 4 : 1, rh + .3); }
       c.globalAlpha = 1; c.strokeStyle = C.rule2; c.beginPath(); c.moveTo(G, latencyTop + latencyHigh + .5); c.lineTo(W - R, latencyTop + latencyHigh + .5); c.stroke(); }
     /* operations, one lane a client */
     if (ops) for (let p = 0; p < about.lanes; p++) {
