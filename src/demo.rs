@@ -10,7 +10,7 @@ use crate::client::Route;
 use crate::nemesis::schedule::{FaultKind, FaultPlan};
 use crate::nemesis::target::Target;
 use crate::plan::{LabPlan, Label, Load, Plan, SystemName};
-use crate::systems::leader_follower::Switches;
+use crate::systems::reference::Switches;
 use crate::systems::{etcd, postgresql, redis};
 
 /// The modes of the demo.

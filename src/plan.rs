@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fixtures::config::{LeaderlessMode, Mode, MultiLeaderMode, RaftMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use workloads::{Options, Workload};
@@ -16,7 +17,7 @@ use crate::image::Recipe;
 use crate::inventory::Host;
 use crate::nemesis::schedule::FaultPlan;
 use crate::suggest;
-use crate::systems::leader_follower::{self, Switches};
+use crate::systems::reference::{self, Switches};
 use crate::systems::{Surroundings, System, etcd, postgresql, redis};
 
 pub use crate::systems::SystemName;
@@ -42,7 +43,19 @@ pub struct Plan {
     /// The switches of the leader–follower system.
     #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(with = "serde_json::Value")]
-    pub leader_follower: Switches,
+    pub leader_follower: Switches<Mode>,
+    /// Those of the nodes that agree by Raft.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(with = "serde_json::Value")]
+    pub raft: Switches<RaftMode>,
+    /// Those of the nodes with several leaders.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(with = "serde_json::Value")]
+    pub multi_leader: Switches<MultiLeaderMode>,
+    /// Those of the nodes without leaders.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(with = "serde_json::Value")]
+    pub leaderless: Switches<LeaderlessMode>,
     /// The options of etcd.
     #[serde(default, skip_serializing_if = "is_default")]
     pub etcd: etcd::Options,
@@ -375,8 +388,20 @@ impl Plan {
     ) -> Result<System, DbError> {
         let clientele = self.clientele();
         match self.system {
-            SystemName::LeaderFollower => {
-                leader_follower::system(&self.leader_follower, nodes, clientele, surroundings)
+            SystemName::LeaderFollower => reference::system(
+                self.leader_follower.0.clone(),
+                nodes,
+                clientele,
+                surroundings,
+            ),
+            SystemName::Raft => {
+                reference::system(self.raft.0.clone(), nodes, clientele, surroundings)
+            }
+            SystemName::MultiLeader => {
+                reference::system(self.multi_leader.0.clone(), nodes, clientele, surroundings)
+            }
+            SystemName::Leaderless => {
+                reference::system(self.leaderless.0.clone(), nodes, clientele, surroundings)
             }
             SystemName::Etcd => Ok(etcd::system(&self.etcd, nodes, clientele)),
             SystemName::Redis => Ok(redis::system(&self.redis, nodes, clientele)),
@@ -387,7 +412,10 @@ impl Plan {
     /// The software that the system needs on its hosts.
     fn recipe(&self) -> Recipe {
         match self.system {
-            SystemName::LeaderFollower => Recipe::default(),
+            SystemName::LeaderFollower
+            | SystemName::Raft
+            | SystemName::MultiLeader
+            | SystemName::Leaderless => Recipe::default(),
             SystemName::Etcd => self.etcd.recipe(),
             SystemName::Redis => self.redis.recipe(),
             SystemName::Postgresql => self.postgresql.recipe(),
@@ -403,6 +431,9 @@ impl Plan {
     pub fn configuration(&self) -> serde_json::Value {
         let told = match self.system {
             SystemName::LeaderFollower => serde_json::to_value(&self.leader_follower),
+            SystemName::Raft => serde_json::to_value(&self.raft),
+            SystemName::MultiLeader => serde_json::to_value(&self.multi_leader),
+            SystemName::Leaderless => serde_json::to_value(&self.leaderless),
             SystemName::Etcd => serde_json::to_value(&self.etcd),
             SystemName::Redis => serde_json::to_value(&self.redis),
             SystemName::Postgresql => serde_json::to_value(&self.postgresql),
@@ -417,6 +448,9 @@ impl Plan {
                 SystemName::LeaderFollower,
                 !is_default(&self.leader_follower),
             ),
+            (SystemName::Raft, !is_default(&self.raft)),
+            (SystemName::MultiLeader, !is_default(&self.multi_leader)),
+            (SystemName::Leaderless, !is_default(&self.leaderless)),
             (SystemName::Etcd, !is_default(&self.etcd)),
             (SystemName::Redis, !is_default(&self.redis)),
             (SystemName::Postgresql, !is_default(&self.postgresql)),
@@ -431,6 +465,9 @@ impl Plan {
         }
         match self.system {
             SystemName::LeaderFollower => self.leader_follower.validate(self.node_count()),
+            SystemName::Raft => self.raft.validate(self.node_count()),
+            SystemName::MultiLeader => self.multi_leader.validate(self.node_count()),
+            SystemName::Leaderless => self.leaderless.validate(self.node_count()),
             SystemName::Etcd => self.etcd.validate(),
             SystemName::Redis => self.redis.validate(self.node_count()),
             SystemName::Postgresql => self.postgresql.validate(self.node_count()),

@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use checkers::calls::Calls;
 use checkers::history::{F, History, Kind, Nanos, Op, Process, Value};
+use fixtures::config::Replication;
+use fixtures::replica::Replica;
+use fixtures::replicas::{LeaderFollower, Leaderless, MultiLeader, Raft};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use workloads::finals;
@@ -24,7 +27,8 @@ use crate::nemesis::target::{self, Target};
 use crate::plan::Plan;
 use crate::report::verdict::{Recovery, RunVerdict, Status};
 use crate::run::{FINAL_TIMEOUT, Nothing, READY_LIMIT, json, judge_calls, paced, toothless};
-use crate::systems::leader_follower::{Ended, Simulated};
+use crate::systems::SystemName;
+use crate::systems::reference::{Ended, Simulated};
 use crate::watch::Watch;
 
 /// The loop takes so long to hand out an operation, and so no two begin at one instant.
@@ -54,7 +58,28 @@ pub struct Simulation {
 /// If the plan was not validated.
 #[must_use]
 pub fn simulate(plan: &Plan) -> Simulation {
-    let mut stage = Stage::new(plan);
+    match plan.system {
+        SystemName::LeaderFollower => perform::<LeaderFollower>(plan, &plan.leader_follower.0),
+        SystemName::Raft => perform::<Raft>(plan, &plan.raft.0),
+        SystemName::MultiLeader => perform::<MultiLeader>(plan, &plan.multi_leader.0),
+        SystemName::Leaderless => perform::<Leaderless>(plan, &plan.leaderless.0),
+        SystemName::Etcd | SystemName::Redis | SystemName::Postgresql => Simulation {
+            ops: Vec::new(),
+            recovery: Recovery::default(),
+            trouble: Some(format!(
+                "{} runs on hosts only: use schism run",
+                plan.system.as_str()
+            )),
+            stopped: None,
+        },
+    }
+}
+
+fn perform<R: Replica>(plan: &Plan, mode: &R::Mode) -> Simulation
+where
+    R::Mode: Into<Replication>,
+{
+    let mut stage = Stage::<R>::new(plan, mode);
     let (recovery, trouble) = match stage.play() {
         // What was stopped early need not have seen every fault.
         Ok(recovery) if stage.stopped.is_some() => (recovery, None),
@@ -92,9 +117,9 @@ pub fn judge(plan: &Plan, simulation: Simulation) -> RunVerdict {
 }
 
 /// The simulated cluster, who is doing what on it, and what was recorded.
-struct Stage<'p> {
+struct Stage<'p, R: Replica> {
     plan: &'p Plan,
-    cluster: Simulated,
+    cluster: Simulated<R>,
     ops: Vec<Op>,
     watch: Option<Watch>,
     stopped: Option<String>,
@@ -146,12 +171,15 @@ struct Entry {
     error: Option<String>,
 }
 
-impl<'p> Stage<'p> {
-    fn new(plan: &'p Plan) -> Self {
+impl<'p, R: Replica> Stage<'p, R>
+where
+    R::Mode: Into<Replication>,
+{
+    fn new(plan: &'p Plan, mode: &R::Mode) -> Self {
         let seeds = Seeds::new(plan.seed);
         let (nodes, slots) = (plan.node_count(), plan.load.clients);
         let node_seed = seeds.source("simulation").random();
-        let cluster = Simulated::new(nodes, &plan.leader_follower.0, plan.clientele(), node_seed);
+        let cluster = Simulated::new(nodes, mode, plan.clientele(), node_seed);
         Self {
             plan,
             cluster,
@@ -178,7 +206,7 @@ impl<'p> Stage<'p> {
 
     fn play(&mut self) -> Result<Recovery, String> {
         let plan = self.plan;
-        if !self.wait_until(READY_LIMIT, Simulated::formed) {
+        if !self.wait_until(READY_LIMIT, Simulated::<R>::formed) {
             return Err("the simulated cluster did not form".into());
         }
         self.phase("load");
@@ -214,7 +242,7 @@ impl<'p> Stage<'p> {
         })
     }
 
-    fn wait_until(&mut self, limit: Duration, done: impl Fn(&Simulated) -> bool) -> bool {
+    fn wait_until(&mut self, limit: Duration, done: impl Fn(&Simulated<R>) -> bool) -> bool {
         let end = self.cluster.now() + nanos(limit);
         while !done(&self.cluster) {
             let now = self.cluster.now();

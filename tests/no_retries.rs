@@ -11,7 +11,7 @@ use checkers::history::{F, Value};
 use schism::client::{Client, Clientele, Connect, Outcome, Route};
 use schism::cluster::Node;
 use schism::remote::scripted::Scripted;
-use schism::systems::leader_follower::{Clients, Directory};
+use schism::systems::reference::{Clients, Directory};
 use workloads::generator::Invocation;
 
 /// What a server does once it has read a request whole.

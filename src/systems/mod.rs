@@ -5,9 +5,9 @@ pub mod daemon;
 pub mod etcd;
 mod host;
 mod http;
-pub mod leader_follower;
 pub mod postgresql;
 pub mod redis;
+pub mod reference;
 pub mod routing;
 
 use std::path::Path;
@@ -41,6 +41,12 @@ pub enum SystemName {
     /// The reference node for leader–follower replication.
     #[default]
     LeaderFollower,
+    /// The reference node for consensus by Raft.
+    Raft,
+    /// The reference node for replication with several leaders.
+    MultiLeader,
+    /// The reference node for replication without leaders.
+    Leaderless,
     /// etcd: a Raft group of key-value stores.
     Etcd,
     /// Redis with Sentinel: a primary and asynchronous replicas.
@@ -51,8 +57,11 @@ pub enum SystemName {
 
 impl SystemName {
     /// All systems, in the order of the lists.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 7] = [
         Self::LeaderFollower,
+        Self::Raft,
+        Self::MultiLeader,
+        Self::Leaderless,
         Self::Etcd,
         Self::Redis,
         Self::Postgresql,
@@ -63,6 +72,9 @@ impl SystemName {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::LeaderFollower => "leader-follower",
+            Self::Raft => "raft",
+            Self::MultiLeader => "multi-leader",
+            Self::Leaderless => "leaderless",
             Self::Etcd => "etcd",
             Self::Redis => "redis",
             Self::Postgresql => "postgresql",
@@ -74,6 +86,9 @@ impl SystemName {
     pub fn about(self) -> &'static str {
         match self {
             Self::LeaderFollower => "the reference node for leader–follower replication",
+            Self::Raft => "the reference node for consensus by Raft",
+            Self::MultiLeader => "the reference node for replication with several leaders",
+            Self::Leaderless => "the reference node for replication without leaders",
             Self::Etcd => "etcd: a Raft group of key-value stores",
             Self::Redis => "Redis with Sentinel: a primary and asynchronous replicas",
             Self::Postgresql => "PostgreSQL with streaming replication",
@@ -84,7 +99,8 @@ impl SystemName {
     #[must_use]
     pub fn operations(self) -> &'static [&'static str] {
         match self {
-            Self::LeaderFollower => leader_follower::OPERATIONS,
+            Self::LeaderFollower | Self::Raft => reference::ORDERED,
+            Self::MultiLeader | Self::Leaderless => reference::UNORDERED,
             Self::Etcd => etcd::OPERATIONS,
             Self::Redis => redis::OPERATIONS,
             Self::Postgresql => postgresql::OPERATIONS,
@@ -96,7 +112,7 @@ impl SystemName {
     pub fn is_promoted_by_operator(self) -> bool {
         match self {
             Self::LeaderFollower | Self::Postgresql => true,
-            Self::Etcd | Self::Redis => false,
+            Self::Raft | Self::MultiLeader | Self::Leaderless | Self::Etcd | Self::Redis => false,
         }
     }
 
@@ -105,9 +121,11 @@ impl SystemName {
     #[must_use]
     pub fn errors(self) -> Vec<(String, bool)> {
         match self {
-            Self::LeaderFollower => leader_follower::definite_errors()
+            Self::LeaderFollower | Self::Raft | Self::MultiLeader | Self::Leaderless => {
+                reference::definite_errors()
                 .map(|(code, definite)| (format!("{code:?}"), definite))
-                .collect(),
+                .collect()
+            }
             Self::Etcd => table(etcd::ERRORS),
             Self::Redis => table(redis::ERRORS),
             Self::Postgresql => table(postgresql::ERRORS),

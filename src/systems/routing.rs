@@ -32,6 +32,8 @@ impl Directory {
 
 /// What all clients of a run share.
 pub(super) struct Routing {
+    /// Every node takes writes.
+    equals: bool,
     names: Arc<[Arc<str>]>,
     clientele: Clientele,
     directory: Arc<Directory>,
@@ -47,6 +49,7 @@ impl Routing {
         directory: Arc<Directory>,
     ) -> Self {
         Self {
+            equals: false,
             names: names.into_iter().collect(),
             clientele,
             directory,
@@ -54,10 +57,19 @@ impl Routing {
         }
     }
 
+    /// Every node takes writes: a client asks one node, always the same, or one by chance.
+    pub(super) fn among_equals(self) -> Self {
+        Self {
+            equals: true,
+            ..self
+        }
+    }
+
     pub(super) fn open(&self, slot: usize, process: u32) -> Router {
         let mut rng = ChaCha8Rng::seed_from_u64(self.clientele.seed);
         rng.set_stream(u64::from(process));
         Router {
+            equals: self.equals,
             names: Arc::clone(&self.names),
             route: self.clientele.route,
             slot,
@@ -82,6 +94,7 @@ pub(super) enum Heard<'a> {
 
 /// One client's choice of nodes.
 pub(super) struct Router {
+    equals: bool,
     names: Arc<[Arc<str>]>,
     route: Route,
     slot: usize,
@@ -111,6 +124,8 @@ impl Router {
             self.belief.store(leader, Ordering::Relaxed);
         }
         match self.route {
+            Route::Leader | Route::Pinned if self.equals => self.slot % self.names.len(),
+            Route::Random if self.equals => self.rng.random_range(0..self.names.len()),
             Route::Pinned if reads => self.slot % self.names.len(),
             Route::Random if reads => self.rng.random_range(0..self.names.len()),
             Route::Leader | Route::Pinned | Route::Random => self.belief.load(Ordering::Relaxed),

@@ -1,4 +1,4 @@
-//! The reference node for leader–follower replication, as a system under test.
+//! The reference nodes, in each of their replication modes, as systems under test.
 //!
 //! [`Nodes`] installs, starts and steers the nodes over SSH and HTTP; [`Clients`] opens the
 //! clients that the interpreter drives. [`Simulated`] is both, with nodes in memory and in
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fixtures::config::{Member, Mode, NodeConfig};
+use fixtures::config::{self, Member, Mode, NodeConfig, Replication};
 use serde::{Deserialize, Serialize};
 
 use super::daemon::{Daemon, HOME};
@@ -28,16 +28,16 @@ use crate::cluster::{DbError, Node};
 use crate::remote::Command;
 
 pub use super::routing::Directory;
-pub use client::{Clients, LeaderFollowerClient};
+pub use client::{Clients, ReferenceClient};
 pub use session::definite_errors;
 pub use simulated::{Ended, Simulated};
 
 /// The switches of the nodes, as trial files give them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Switches(pub Mode);
+pub struct Switches<M>(pub M);
 
-impl Switches {
+impl<M: config::Switches> Switches<M> {
     /// Checks that they go together, for so many nodes.
     ///
     /// # Errors
@@ -46,12 +46,14 @@ impl Switches {
     pub fn validate(&self, nodes: usize) -> Result<(), String> {
         self.0
             .validate(nodes)
-            .map_err(|error| format!("leader-follower: {error}"))
+            .map_err(|error| format!("{}: {error}", M::NAME))
     }
 }
 
-/// The operations that clients speak.
-pub(super) const OPERATIONS: &[&str] = &["read", "write", "cas", "add", "read-set"];
+/// The operations that clients speak where one node orders the writes.
+pub(super) const ORDERED: &[&str] = &["read", "write", "cas", "add", "remove", "read-set"];
+/// Those where several nodes take writes.
+pub(super) const UNORDERED: &[&str] = &["read", "write", "add", "remove", "read-set"];
 const CLIENT_PORT: u16 = 7400;
 const PEER_PORT: u16 = 7401;
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
@@ -64,13 +66,14 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// [`DbError::Artefact`] when the node program is missing or not a program.
 pub fn system(
-    switches: &Switches,
+    mode: impl Into<Replication>,
     nodes: &[Node],
     clientele: Clientele,
     surroundings: &Surroundings<'_>,
 ) -> Result<System, DbError> {
-    let db = Nodes::new(switches.0.clone(), surroundings.node_binary)?;
-    let clients = Clients::new(nodes, clientele, db.directory());
+    let db = Nodes::new(mode, surroundings.node_binary)?;
+    let crowd = Crowd::of(&db.mode, nodes.len());
+    let clients = Clients::new(nodes, clientele, db.directory(), crowd);
     Ok(System {
         db: Arc::new(db),
         clients: AnyConnect::new(clients),
@@ -79,10 +82,33 @@ pub fn system(
 
 /// The nodes of a cluster, as files and processes on hosts.
 pub struct Nodes {
-    mode: Mode,
+    mode: Replication,
     binary: Binary,
     http: reqwest::Client,
     directory: Arc<Directory>,
+}
+
+/// What the nodes are to each other, which decides whom clients ask and when all are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crowd {
+    /// One leads, the others follow.
+    Led,
+    /// Equals that in the end hold the same.
+    Peers,
+    /// Equals each of which holds only a part.
+    Parts,
+}
+
+impl Crowd {
+    /// What so many nodes are.
+    #[must_use]
+    pub fn of(mode: &Replication, nodes: usize) -> Self {
+        match mode {
+            Replication::LeaderFollower(_) | Replication::Raft(_) => Self::Led,
+            Replication::Leaderless(mode) if mode.n < nodes => Self::Parts,
+            Replication::Leaderless(_) | Replication::MultiLeader(_) => Self::Peers,
+        }
+    }
 }
 
 /// The program that is deployed.
@@ -104,11 +130,11 @@ impl Nodes {
     /// # Panics
     ///
     /// Never: the HTTP client has no setting that can fail.
-    pub fn new(mode: Mode, binary: &Path) -> Result<Self, DbError> {
+    pub fn new(mode: impl Into<Replication>, binary: &Path) -> Result<Self, DbError> {
         let binary = Binary::read(binary)?;
         let http = http().build().expect("no setting of it can fail");
         Ok(Self {
-            mode,
+            mode: mode.into(),
             binary,
             http,
             directory: Arc::default(),
@@ -119,6 +145,14 @@ impl Nodes {
     #[must_use]
     pub fn directory(&self) -> Arc<Directory> {
         Arc::clone(&self.directory)
+    }
+
+    /// The switches of the only mode in which an operator promotes.
+    fn operated(&self) -> Result<&Mode, String> {
+        match &self.mode {
+            Replication::LeaderFollower(mode) => Ok(mode),
+            other => Err(format!("with {} nobody is promoted", other.name())),
+        }
     }
 
     fn daemon(&self) -> Daemon {
@@ -173,7 +207,7 @@ impl Nodes {
             nodes: members.collect(),
             initial_leader: all[0].name.to_string(),
             data_dir: format!("{HOME}/node/data").into(),
-            mode: self.mode.clone().into(),
+            mode: self.mode.clone(),
         };
         let text = serde_json::to_vec_pretty(&config).expect("a configuration has a form in JSON");
         let script = format!("cat > {HOME}/node/config.json");

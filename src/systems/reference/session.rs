@@ -2,13 +2,14 @@
 //! answer. It has no socket: [`super::client`] carries it over HTTP, [`super::simulated`] in
 //! memory.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use checkers::history::Value;
-use fixtures::protocol::{Answer, ErrorCode, OpError, Operation, Request, RequestId, Response};
+use fixtures::protocol::{Answer, Context, ErrorCode, OpError, Operation, Request, RequestId, Response};
 use workloads::generator::Invocation;
 
-use super::Directory;
+use super::{Crowd, Directory};
 use crate::client::{Clientele, Outcome, Reply};
 use crate::systems::routing::{Heard, Router, Routing};
 
@@ -28,8 +29,13 @@ impl Sessions {
         names: impl IntoIterator<Item = Arc<str>>,
         clientele: Clientele,
         directory: Arc<Directory>,
+        crowd: Crowd,
     ) -> Self {
-        Self(Routing::new(names, clientele, directory))
+        let routing = Routing::new(names, clientele, directory);
+        Self(match crowd {
+            Crowd::Led => routing,
+            Crowd::Peers | Crowd::Parts => routing.among_equals(),
+        })
     }
 
     pub(super) fn open(&self, slot: usize, process: u32) -> Session {
@@ -38,6 +44,7 @@ impl Sessions {
             process,
             number: 0,
             seen: 0,
+            contexts: HashMap::new(),
         }
     }
 }
@@ -50,6 +57,9 @@ pub(super) struct Session {
     /// The log position that this client's reads must not fall behind, where nodes read for a
     /// session.
     seen: u64,
+    /// By register, where versions are kept apart: what this client read of it last, which its
+    /// next write replaces.
+    contexts: HashMap<String, Context>,
 }
 
 /// A request and the node that it goes to.
@@ -90,10 +100,10 @@ impl Session {
             position,
             request: Request {
                 id,
+                context: self.contexts.get(operation.key()).cloned(),
                 op: operation,
                 seen: Some(self.seen),
                 quorum: None,
-                context: None,
             },
         })
     }
@@ -103,6 +113,10 @@ impl Session {
         self.router.learn(asked.position, heard(&answer));
         if let Ok(Response::Done(done)) = &answer {
             self.seen = self.seen.max(done.position);
+            if let Some(context) = &done.context {
+                let key = asked.request.op.key().to_owned();
+                self.contexts.insert(key, context.clone());
+            }
         }
         Reply {
             outcome: outcome(answer, &asked.request.op),
@@ -160,6 +174,10 @@ fn operation(op: &Invocation) -> Result<Operation, String> {
             key,
             element: number(&op.value)?,
         },
+        "remove" => Operation::SetRemove {
+            key,
+            element: number(&op.value)?,
+        },
         "read-set" => Operation::SetRead { key },
         "final-read" => Operation::LocalGet { key },
         "final-read-set" => Operation::LocalSetRead { key },
@@ -205,6 +223,10 @@ fn outcome(answer: Result<Response, Silence>, asked: &Operation) -> Outcome {
         Ok(Response::Done(done)) => Outcome::Ok(match done.result {
             Answer::Written => argument(asked),
             Answer::Register(value) => value.map_or(Value::Nil, Value::Int),
+            // One is a value like any other, and none an absent one.
+            Answer::Siblings(values) if values.len() < 2 => {
+                values.first().map_or(Value::Nil, |value| Value::Int(*value))
+            }
             Answer::Set(elements) | Answer::Siblings(elements) | Answer::List(elements) => {
                 Value::List(elements.into_iter().map(Value::Int).collect())
             }

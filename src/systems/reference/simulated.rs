@@ -10,14 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use checkers::history::{Nanos, Value};
-use fixtures::config::{Mode, Switch};
+use fixtures::config::{Mode, Replication, Switch};
 use fixtures::drive::sim::{Event, Network, Outcome, Sim};
 use fixtures::protocol::{Promoted, Response, Status};
-use fixtures::replica::{self, MILLISECOND, Token};
-use fixtures::replicas::LeaderFollower;
+use fixtures::replica::{self, MILLISECOND, Replica, Token};
 use workloads::generator::Invocation;
 
-use super::Directory;
+use super::{Crowd, Directory};
 use super::failover::{self, Consulted};
 use super::operator::{self, ASK_LIMIT};
 use super::session::{Asked, Session, Sessions, Silence};
@@ -36,9 +35,10 @@ const NETWORK: Network = Network {
 };
 
 /// A cluster in memory, its clients and its operator.
-pub struct Simulated {
-    sim: Sim<LeaderFollower>,
-    mode: Mode,
+pub struct Simulated<R: Replica> {
+    sim: Sim<R>,
+    mode: Replication,
+    crowd: Crowd,
     names: Arc<[Arc<str>]>,
     /// Nodes that are up but stopped; they answer nobody.
     paused: BTreeSet<usize>,
@@ -78,6 +78,7 @@ struct Open {
 
 /// A promotion under way.
 struct Failover {
+    mode: Mode,
     epoch: u64,
     /// When whoever has not answered by then counts as silent.
     deadline: Nanos,
@@ -92,7 +93,10 @@ enum Step {
     Promoting(Token, usize),
 }
 
-impl Simulated {
+impl<R: Replica> Simulated<R>
+where
+    R::Mode: Into<Replication>,
+{
     /// So many nodes, just started, and their clients; everything by chance comes from the
     /// seeds.
     ///
@@ -100,16 +104,19 @@ impl Simulated {
     ///
     /// If the mode is not valid for so many nodes.
     #[must_use]
-    pub fn new(nodes: usize, mode: &Mode, clientele: Clientele, node_seed: u64) -> Self {
+    pub fn new(nodes: usize, mode: &R::Mode, clientele: Clientele, node_seed: u64) -> Self {
         let names: Arc<[Arc<str>]> = (1..=nodes)
             .map(|number| Arc::from(format!("n{number}").as_str()))
             .collect();
         let directory = Arc::<Directory>::default();
         let shared = Arc::clone(&directory);
+        let replication: Replication = mode.clone().into();
+        let crowd = Crowd::of(&replication, nodes);
         Self {
             sim: Sim::new(nodes, mode, NETWORK, node_seed),
-            mode: mode.clone(),
-            sessions: Sessions::new(names.iter().cloned(), clientele, shared),
+            mode: replication,
+            crowd,
+            sessions: Sessions::new(names.iter().cloned(), clientele, shared, crowd),
             names,
             paused: BTreeSet::new(),
             clients: (0..clientele.slots).map(|_| None).collect(),
@@ -222,7 +229,7 @@ impl Simulated {
     #[must_use]
     pub fn formed(&self) -> bool {
         let all: Option<Vec<Status>> = self.statuses().into_iter().collect();
-        all.is_some_and(|all| operator::formed(&all).is_ok())
+        all.is_some_and(|all| operator::formed(self.crowd, &all).is_ok())
     }
 
     /// Whether the nodes are equal, and what each says of itself.
@@ -236,7 +243,7 @@ impl Simulated {
         });
         let states = states.collect();
         let all: Option<Vec<Status>> = statuses.into_iter().collect();
-        let reached = all.is_some_and(|all| operator::equal(&all).is_ok());
+        let reached = all.is_some_and(|all| operator::equal(self.crowd, &all).is_ok());
         Equal { reached, states }
     }
 
@@ -248,7 +255,11 @@ impl Simulated {
 
     /// Has the operator begin to make one of the `reachable` nodes lead.
     pub fn promote(&mut self, reachable: &[usize]) {
-        if let Err(why) = failover::may_promote(&self.mode) {
+        let Replication::LeaderFollower(mode) = self.mode.clone() else {
+            let why = format!("with {} nobody is promoted", self.mode.name());
+            return self.ended.push(Ended::Promotion(Err(why)));
+        };
+        if let Err(why) = failover::may_promote(&mode) {
             return self.ended.push(Ended::Promotion(Err(why)));
         }
         let statuses = self.statuses();
@@ -261,9 +272,10 @@ impl Simulated {
             epoch,
             deadline: self.now() + nanos(ASK_LIMIT),
             consulted: Consulted::new(),
+            mode: mode.clone(),
             step: Step::Fencing(BTreeMap::new()),
         };
-        if self.mode.fencing == Switch::On {
+        if mode.fencing == Switch::On {
             let asked = reachable
                 .iter()
                 .map(|node| (self.sim.fence(*node, epoch), *node));
@@ -374,7 +386,7 @@ impl Simulated {
         {
             failover.consulted.sort_by_key(|(node, _)| *node);
             let nodes = self.names.len();
-            match failover::choose(&self.mode, nodes, failover.epoch, &failover.consulted) {
+            match failover::choose(&failover.mode, nodes, failover.epoch, &failover.consulted) {
                 Err(why) => return self.ended.push(Ended::Promotion(Err(why))),
                 Ok(node) => {
                     let token = self.sim.promote(node, failover.epoch);

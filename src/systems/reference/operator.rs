@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use checkers::history::Value;
-use fixtures::config::Switch;
+use fixtures::config::{Replication, Switch};
 use fixtures::protocol::{Fence, Fenced, OpError, Promote, Promoted, Role, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::failover::{self, Consulted};
-use super::{CLIENT_PORT, HOME, Nodes, START_LIMIT};
+use super::{CLIENT_PORT, Crowd, HOME, Nodes, START_LIMIT};
 use crate::cluster::{Db, DbError, Equal, Job, Leaders, Node, Processes};
 use crate::remote::on_all;
 use crate::systems::http::in_words;
@@ -82,8 +82,13 @@ impl Nodes {
     }
 
     /// The promises of the nodes that can be reached, and where their logs end.
-    async fn consult(&self, nodes: &[Node], reachable: &[usize], epoch: u64) -> Consulted {
-        let fencing = self.mode.fencing == Switch::On;
+    async fn consult(
+        &self,
+        nodes: &[Node],
+        reachable: &[usize],
+        epoch: u64,
+        fencing: bool,
+    ) -> Consulted {
         let answers = on_all(reachable, async |position| {
             let node = &nodes[*position];
             let answer = if fencing {
@@ -103,15 +108,18 @@ impl Nodes {
 
     async fn failover(&self, nodes: &[Node], reachable: &[usize]) -> Result<Value, DbError> {
         let refuse = |cause: String| system("promote a follower", "the cluster", cause);
-        failover::may_promote(&self.mode).map_err(refuse)?;
+        let mode = self.operated().map_err(refuse)?;
+        failover::may_promote(mode).map_err(refuse)?;
         let near: Vec<Option<Status>> = on_all(reachable, async |position| {
             Ok::<_, DbError>(self.status(&nodes[*position]).await.ok())
         })
         .await
         .unwrap_or_default();
         let epoch = failover::next_epoch(near.iter().flatten());
-        let consulted = self.consult(nodes, reachable, epoch).await;
-        let chosen = failover::choose(&self.mode, nodes.len(), epoch, &consulted);
+        let consulted = self
+            .consult(nodes, reachable, epoch, mode.fencing == Switch::On)
+            .await;
+        let chosen = failover::choose(mode, nodes.len(), epoch, &consulted);
         let chosen = chosen.map_err(refuse)?;
         let promoted: Promoted = self
             .ask(&nodes[chosen], "/admin/promote", Some(&Promote { epoch }))
@@ -145,8 +153,12 @@ pub(super) fn leader<'a>(statuses: impl Iterator<Item = Option<&'a Status>>) -> 
     leads.max().map(|(_, position)| position)
 }
 
-/// The cluster is formed when one node leads, all others follow it, and it hears from them.
-pub(super) fn formed(statuses: &[Status]) -> Result<(), String> {
+/// The cluster is formed when one node leads, all others follow it, and it hears from them;
+/// equals form one as soon as all of them answer.
+pub(super) fn formed(crowd: Crowd, statuses: &[Status]) -> Result<(), String> {
+    if crowd != Crowd::Led {
+        return Ok(());
+    }
     let leaders: Vec<&Status> = statuses.iter().filter(|s| s.role == Role::Leader).collect();
     let [leader] = leaders[..] else {
         return Err(format!("{} nodes lead", leaders.len()));
@@ -163,10 +175,21 @@ pub(super) fn formed(statuses: &[Status]) -> Result<(), String> {
     }
 }
 
-/// Equal: formed, with the same log end applied everywhere, and the same contents.
-pub(super) fn equal(statuses: &[Status]) -> Result<(), String> {
-    formed(statuses)?;
+/// Equal: formed, with the same contents, and where one leads the same log end applied
+/// everywhere. Nobody keeps anything for somebody else any more.
+pub(super) fn equal(crowd: Crowd, statuses: &[Status]) -> Result<(), String> {
+    formed(crowd, statuses)?;
     let first = &statuses[0];
+    if let Some(status) = statuses.iter().find(|status| status.hints > 0) {
+        return Err(format!("{} keeps {} hints", status.name, status.hints));
+    }
+    if crowd != Crowd::Led {
+        let differs = statuses.iter().find(|s| s.state_hash != first.state_hash);
+        return match differs.filter(|_| crowd == Crowd::Peers) {
+            Some(status) => Err(format!("{} differs from {}", status.name, first.name)),
+            None => Ok(()),
+        };
+    }
     let differs = statuses.iter().find(|status| {
         status.last_position != first.last_position
             || status.applied != status.last_position
@@ -187,10 +210,11 @@ pub(super) fn describe(status: &Status) -> Value {
     Value::map([
         (
             "role",
-            Value::str(if status.role == Role::Leader {
-                "leader"
-            } else {
-                "follower"
+            Value::str(match status.role {
+                Role::Leader => "leader",
+                Role::Follower => "follower",
+                Role::Candidate => "candidate",
+                Role::Peer => "peer",
             }),
         ),
         ("epoch", number(status.epoch)),
@@ -217,10 +241,11 @@ impl Db for Nodes {
         Box::pin(async move {
             let begun = Instant::now();
             loop {
+                let crowd = Crowd::of(&self.mode, nodes.len());
                 let statuses: Result<Vec<Status>, DbError> =
                     self.statuses(nodes).await.into_iter().collect();
                 let missing = match &statuses {
-                    Ok(statuses) => match formed(statuses) {
+                    Ok(statuses) => match formed(crowd, statuses) {
                         Ok(()) => return assert_empty(statuses),
                         Err(missing) => missing,
                     },
@@ -243,7 +268,8 @@ impl Db for Nodes {
                 let all: Result<Vec<&Status>, &DbError> =
                     statuses.iter().map(Result::as_ref).collect();
                 let all = all.map(|all| all.into_iter().cloned().collect::<Vec<Status>>());
-                let reached = all.is_ok_and(|all| equal(&all).is_ok());
+                let crowd = Crowd::of(&self.mode, nodes.len());
+                let reached = all.is_ok_and(|all| equal(crowd, &all).is_ok());
                 if reached || begun.elapsed() > limit {
                     let states = nodes.iter().zip(&statuses).map(|(node, status)| {
                         let told = match status {
@@ -276,7 +302,10 @@ impl Db for Nodes {
     }
 
     fn leaders(&self) -> Option<&dyn Leaders> {
-        Some(self)
+        match &self.mode {
+            Replication::LeaderFollower(_) | Replication::Raft(_) => Some(self),
+            Replication::MultiLeader(_) | Replication::Leaderless(_) => None,
+        }
     }
 }
 

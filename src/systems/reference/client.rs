@@ -8,7 +8,7 @@ use fixtures::protocol::Response;
 use workloads::generator::Invocation;
 
 use super::session::{Asked, Session, Sessions, Silence};
-use super::{CLIENT_PORT, Directory};
+use super::{CLIENT_PORT, Crowd, Directory};
 use crate::client::{Client, Clientele, Connect, Reply};
 use crate::cluster::Node;
 use crate::systems::http::http;
@@ -21,9 +21,14 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// All slots begin by believing that the first node leads.
+    /// Where one leads, all slots begin by believing that it is the first node.
     #[must_use]
-    pub fn new(nodes: &[Node], clientele: Clientele, directory: Arc<Directory>) -> Self {
+    pub fn new(
+        nodes: &[Node],
+        clientele: Clientele,
+        directory: Arc<Directory>,
+        crowd: Crowd,
+    ) -> Self {
         let names = nodes.iter().map(|node| Arc::clone(&node.name));
         let url = |node: &Node| {
             format!(
@@ -32,17 +37,17 @@ impl Clients {
             )
         };
         Self {
-            sessions: Sessions::new(names, clientele, directory),
+            sessions: Sessions::new(names, clientele, directory, crowd),
             urls: nodes.iter().map(url).collect(),
         }
     }
 }
 
 impl Connect for Clients {
-    type Client = LeaderFollowerClient;
+    type Client = ReferenceClient;
 
-    fn open(&self, worker: usize, process: u32) -> LeaderFollowerClient {
-        LeaderFollowerClient {
+    fn open(&self, worker: usize, process: u32) -> ReferenceClient {
+        ReferenceClient {
             http: http().build().expect("no setting of it can fail"),
             urls: Arc::clone(&self.urls),
             session: self.sessions.open(worker, process),
@@ -51,13 +56,13 @@ impl Connect for Clients {
 }
 
 /// A client process.
-pub struct LeaderFollowerClient {
+pub struct ReferenceClient {
     http: reqwest::Client,
     urls: Arc<[String]>,
     session: Session,
 }
 
-impl Client for LeaderFollowerClient {
+impl Client for ReferenceClient {
     async fn invoke(&mut self, op: &Invocation, timeout: Duration) -> Reply {
         let asked = match self.session.ask(op) {
             Ok(asked) => asked,
@@ -68,7 +73,7 @@ impl Client for LeaderFollowerClient {
     }
 }
 
-impl LeaderFollowerClient {
+impl ReferenceClient {
     async fn send(&self, asked: &Asked, timeout: Duration) -> Result<Response, reqwest::Error> {
         let sent = self
             .http
