@@ -212,10 +212,10 @@ fn redis_loses_what_a_cut_off_primary_acknowledged() {
 }
 
 #[test]
-fn postgresql_standbys_serve_stale_reads() {
+fn postgresql_loses_what_a_cut_off_primary_acknowledged() {
     assert_found(
         "postgresql-15",
         "postgresql",
-        "postgresql-async-standby-reads.toml",
+        "postgresql-async-primary-cut-off.toml",
     );
 }
