@@ -100,6 +100,7 @@ pub async fn run(
     };
     let verdict = judge(plan, ops, played, directory, surroundings);
     display.finish();
+    display.verdict(verdict.status.plain_word(), verdict.findings.len());
     leave(&verdict, directory)?;
     html::leave(directory);
     Ok(verdict)
