@@ -1,5 +1,5 @@
 # The two commands are `make demo` and `make test`; the rest is longer.
-.PHONY: demo test setup bench soak fuzz clean
+.PHONY: demo test findings setup bench soak fuzz clean
 
 setup:
 	@scripts/setup
@@ -15,6 +15,13 @@ test: setup
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo build --workspace
 	cargo test --workspace
+
+# What etcd, Redis and PostgreSQL keep and lose, counted over seeds.
+FINDINGS_SEEDS ?= 1..10
+FINDINGS ?= findings/*.toml
+findings: setup
+	cargo build --release --workspace
+	target/release/schism run $(FINDINGS) --seeds $(FINDINGS_SEEDS) --tally
 
 # Figures, side by side with a simple baseline where there is one.
 # HISTORIES names a folder of histories of known difficulty; see benches/named.rs.

@@ -10,9 +10,10 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use checkers::calls::Calls;
-use checkers::history::{Format, History};
+use checkers::compose::side_by_side;
+use checkers::history::{Format, History, Warning};
 use checkers::model::Known;
-use checkers::{Budget, Checker, Linearizable, Report};
+use checkers::{Budget, Checker, Linearizable, Report, Verdict};
 
 use crate::certify;
 use crate::claim::Claim;
@@ -67,12 +68,20 @@ pub struct Refusal {
     pub sentence: String,
 }
 
-fn not_valid(sentence: String) -> Refusal {
-    Refusal {
-        status: Status::NotValid,
-        code: Status::NotValid.exit_code(),
-        sentence,
+impl Refusal {
+    /// Nothing can be judged, and why.
+    #[must_use]
+    pub fn not_valid(sentence: String) -> Self {
+        Self {
+            status: Status::NotValid,
+            code: Status::NotValid.exit_code(),
+            sentence,
+        }
     }
+}
+
+fn not_valid(sentence: String) -> Refusal {
+    Refusal::not_valid(sentence)
 }
 
 impl Question {
@@ -101,114 +110,114 @@ impl Question {
             });
         }
         let plan = Plan::load(&plan).map_err(|error| not_valid(error.to_string()))?;
-        let recording = Recording::File(what.join(store::HISTORY));
-        self.judge_ops(&plan, what, &recording, None)
+        let heard = Heard::from(&Recording::File(what.join(store::HISTORY)), what)?;
+        Ok(self.judge(
+            &plan,
+            what,
+            Heard {
+                format: None,
+                ..heard
+            },
+        ))
     }
 
     fn judge_file(&self, what: &Path) -> Result<Answer, Refusal> {
         let plan = Plan::parse("name = \"history\"\n", what).expect("this plan is right");
         let recording = Recording::named(what).map_err(|error| failed(&error))?;
-        let (calls, format) = recording.calls().map_err(|error| failed(&error))?;
-        let others = self
-            .claims
-            .iter()
-            .any(|claim| *claim != Claim::Linearizable);
-        // What schism recorded has phases, and can speak of all claims.
-        let ours = self.claims.is_empty() && self.model.is_none() && calls.has_phases();
-        if others || ours || calls.irregular().is_some() {
-            drop(calls);
-            return self.judge_ops(&plan, what, &recording, format);
+        let heard = Heard::from(&recording, what)?;
+        Ok(self.judge(&plan, what, heard))
+    }
+
+    fn judge(&self, plan: &Plan, what: &Path, heard: Heard) -> Answer {
+        let Heard {
+            calls,
+            format,
+            warnings,
+        } = heard;
+        let checkers = self.checkers(plan, &calls);
+        let mut reports = self.judged(&checkers, &calls);
+        if let Some(others) = self.otherwise(&calls, &reports) {
+            reports = others;
         }
-        let report = self.judge_calls(&calls);
-        let certificate = self.certify(&calls, &report);
-        let mut verdict = RunVerdict::of_calls(&plan, &calls, &[report]);
-        if calls.is_empty() {
+        let linearizable = reports.iter().find(|r| r.checker == "linearizable");
+        let certificate = linearizable.and_then(|report| self.certify(&calls, report));
+        let mut verdict = RunVerdict::of_calls(plan, &calls, &reports, Recovery::default());
+        if calls.is_empty() && calls.nemesis().is_empty() {
             verdict.status = Status::NothingToCheck;
             verdict.exit_code = verdict.status.exit_code();
+            verdict.claims.clear();
             verdict.why = Some("the history is empty".to_owned());
         }
-        let pictures = verdict.findings.iter().map(|finding| {
-            let bars = bars_of(&calls, finding);
-            (finding.id.clone(), bars)
-        });
-        Ok(Answer {
-            name: what.display().to_string(),
-            format,
-            pictures: pictures.collect(),
-            certificate,
-            verdict,
-            took: Duration::ZERO,
-        })
-    }
-
-    fn linearizable(&self) -> Linearizable {
-        self.model.map_or(Linearizable::default(), Linearizable::of)
-    }
-
-    fn judge_calls(&self, calls: &Calls) -> Report {
-        self.within_budget(|budget| self.linearizable().judge(calls, budget))
-    }
-
-    fn certify(&self, calls: &Calls, report: &Report) -> Option<Result<String, String>> {
-        self.certificate.then(|| {
-            let judge = self.linearizable();
-            self.within_budget(|budget| certify::certificate(&judge, calls, report, budget))
-        })
-    }
-
-    /// Judges a history that must be read as operations.
-    fn judge_ops(
-        &self,
-        plan: &Plan,
-        what: &Path,
-        recording: &Recording,
-        format: Option<Format>,
-    ) -> Result<Answer, Refusal> {
-        let read = recording.history().map_err(|error| failed(&error))?;
-        let (history, warnings) = read
-            .history()
-            .map_err(|error| not_valid(format!("{}: {error}", what.display())))?;
-        let mut certificate = None;
-        let mut verdict = if history.ops().is_empty() {
-            let why = Some("the history is empty".to_owned());
-            RunVerdict::unjudged(plan, &[], Status::NothingToCheck, why, Recovery::default())
-        } else {
-            let claims: &[Claim] = if !self.claims.is_empty() {
-                &self.claims
-            } else if self.model.is_none() && history.nemesis().any(|op| op.f == "phase") {
-                &Claim::ALL
-            } else {
-                &[Claim::Linearizable]
-            };
-            if *claims == [Claim::Linearizable] {
-                let calls = Calls::of(&history);
-                let report = self.judge_calls(&calls);
-                certificate = self.certify(&calls, &report);
-                RunVerdict::new(plan, &history, &[report], Recovery::default())
-            } else {
-                self.within_budget(|budget| {
-                    run::judge_claims(plan, &history, Recovery::default(), claims, budget)
-                })
-            }
-        };
-        let faulty = warnings.iter().filter(|warning| !warning.is_untimed());
-        let told: Vec<String> = faulty.map(ToString::to_string).collect();
+        let told: Vec<String> = warnings.iter().map(ToString::to_string).collect();
         if !told.is_empty() {
             let told = told.join("; ");
             let why = verdict.why.take();
             verdict.why = Some(why.map_or(told.clone(), |why| format!("{why}; {told}")));
         }
         let pictures = verdict.findings.iter().map(|finding| {
-            let bars = timeline::evidence(&history, finding);
+            let bars = timeline::bars(&calls, finding);
             (finding.id.clone(), bars)
         });
-        Ok(Answer {
+        Answer {
             name: what.display().to_string(),
             format,
             pictures: pictures.collect(),
             certificate,
             verdict,
             took: Duration::ZERO,
+        }
+    }
+
+    /// Who judges: those of the claims that were asked for; of what schism recorded, those of
+    /// its workload; of other histories linearizability.
+    fn checkers(&self, plan: &Plan, calls: &Calls) -> Vec<Box<dyn Checker>> {
+        if self.claims.is_empty() && self.model.is_none() && calls.has_phases() {
+            return vec![plan.workload().checker];
+        }
+        if self.claims.is_empty() {
+            return vec![Box::new(self.linearizable())];
+        }
+        let mut claims = self.claims.clone();
+        claims.sort_unstable();
+        claims.dedup();
+        let linearizable = claims.contains(&Claim::LINEARIZABLE);
+        claims.retain(|claim| *claim != Claim::LINEARIZABLE);
+        let mut checkers = Claim::judges(&claims);
+        if linearizable {
+            checkers.insert(0, Box::new(self.linearizable()));
+        }
+        checkers
+    }
+
+    /// Of a history that has no object whose model is known, what the other claims say of it, if
+    /// they say anything.
+    fn otherwise(&self, calls: &Calls, reports: &[Report]) -> Option<Vec<Report>> {
+        let asked = !self.claims.is_empty() || self.model.is_some() || calls.has_phases();
+        let speechless = |report: &Report| {
+            report.verdict == Verdict::Undecided && report.number("ops_checked") == Some(0)
+        };
+        if asked || !reports.iter().all(speechless) {
+            return None;
+        }
+        let others: Vec<Claim> = Claim::all().skip(1).collect();
+        let mut told = self.judged(&Claim::judges(&others), calls);
+        told.retain(|report| report.verdict != Verdict::Undecided);
+        (!told.is_empty()).then_some(told)
+    }
+
+    fn judged(&self, checkers: &[Box<dyn Checker>], calls: &Calls) -> Vec<Report> {
+        let reports = self.within_budget(|budget| side_by_side(checkers, calls, budget));
+        reports.into_iter().flat_map(run::flat).collect()
+    }
+
+    fn linearizable(&self) -> Linearizable {
+        self.model.map_or(Linearizable::default(), Linearizable::of)
+    }
+
+    fn certify(&self, calls: &Calls, report: &Report) -> Option<Result<String, String>> {
+        self.certificate.then(|| {
+            let judge = self.linearizable();
+            self.within_budget(|budget| certify::certificate(&judge, calls, report, budget))
         })
     }
 
@@ -236,6 +245,39 @@ impl Question {
     }
 }
 
+/// A recording as it was read.
+struct Heard {
+    calls: Calls,
+    format: Option<Format>,
+    /// What was mended, or is missing; the verdict carries it.
+    warnings: Vec<Warning>,
+}
+
+impl Heard {
+    /// Reads a recording as columns, and as operations only where something is to be mended.
+    fn from(recording: &Recording, what: &Path) -> Result<Self, Refusal> {
+        let (calls, format) = recording.calls().map_err(|error| failed(&error))?;
+        if calls.irregular().is_none() {
+            return Ok(Self {
+                calls,
+                format,
+                warnings: Vec::new(),
+            });
+        }
+        drop(calls);
+        let read = recording.history().map_err(|error| failed(&error))?;
+        let (history, mut warnings) = read
+            .history()
+            .map_err(|error| not_valid(format!("{}: {error}", what.display())))?;
+        warnings.retain(|warning| !warning.is_untimed());
+        Ok(Self {
+            calls: Calls::of(&history),
+            format,
+            warnings,
+        })
+    }
+}
+
 fn failed(error: &store::StoreError) -> Refusal {
     not_valid(format!("failed to {error}"))
 }
@@ -248,12 +290,6 @@ fn not_a_run(what: &Path) -> String {
         "name a run's directory or a history file"
     };
     format!("{} holds no {}: {hint}", what.display(), store::PLAN)
-}
-
-fn bars_of(calls: &Calls, finding: &Finding) -> Vec<Bar> {
-    let evidence = calls.by_indices(&finding.ops);
-    let ops = evidence.into_iter().map(|call| calls.ops(call));
-    ops.map(|ops| Bar::of(&calls.call(&ops))).collect()
 }
 
 /// One recording's verdict in words.
@@ -269,7 +305,7 @@ pub fn tell(answer: &Answer, width: usize, charset: Charset) -> String {
         .verdict
         .claims
         .iter()
-        .any(|c| c.claim != Claim::Linearizable)
+        .any(|c| c.claim != Claim::LINEARIZABLE)
     {
         terminal::run(&answer.verdict, &answer.name, picture, charset)
     } else {
@@ -368,12 +404,22 @@ pub fn peak_megabytes() -> u64 {
     kilobytes.unwrap_or(0_u64) / 1024
 }
 
+/// The calls of a recording, mended where it must be.
+///
+/// # Errors
+///
+/// A [`Refusal`] if it cannot be read.
+pub fn read_calls(what: &Path) -> Result<Calls, Refusal> {
+    let recording = Recording::named(what).map_err(|error| failed(&error))?;
+    Heard::from(&recording, what).map(|heard| heard.calls)
+}
+
 /// A history that keeps the laws, and what was mended.
 ///
 /// # Errors
 ///
 /// A [`Refusal`] if it cannot be read.
-pub fn read_lawful(what: &Path) -> Result<(History, Vec<checkers::history::Warning>), Refusal> {
+pub fn read_lawful(what: &Path) -> Result<(History, Vec<Warning>), Refusal> {
     let recording = Recording::named(what).map_err(|error| failed(&error))?;
     let read = recording.history().map_err(|error| failed(&error))?;
     read.history()

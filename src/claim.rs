@@ -1,62 +1,237 @@
 //! What a system may promise, and what must come out of a promise.
+//!
+//! Every checker that judges has a claim of its own; `schism list claims` has them all. Files
+//! and flags name a claim by a word: the checker's name, or a plainer one for two of them.
+//! A claim may have a bound: `stale-reads <= 500ms`, `stale-reads <= 3 versions`.
 
-use checkers::Verdict;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use checkers::stale::{Bound, Stale};
+use checkers::{About, CHECKERS, Checker, Guarantee, Sessions, Verdict};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::suggest;
 
 /// What a system may promise, and a run can refute.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-    clap::ValueEnum,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Claim {
-    /// Every operation seems to happen at one moment between its start and its end.
-    Linearizable,
-    /// Every acknowledged write is there in the end, or was replaced by a later one.
-    NoLostWrites,
-    /// No read misses a write that was certainly there before it began.
-    NoStaleReads,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Claim {
+    /// The checker that judges it.
+    checker: &'static str,
+    bound: Option<Bound>,
 }
 
-impl Claim {
-    /// All claims, in the order of the tables.
-    pub const ALL: [Self; 3] = [Self::Linearizable, Self::NoLostWrites, Self::NoStaleReads];
+/// The claims whose words are not their checkers' names.
+const WORDS: [(&str, &str); 2] = [("no-lost-writes", "loss"), ("no-stale-reads", "stale")];
 
-    /// The word that files use.
+/// The word of the claim that has a bound.
+const BOUNDED: &str = "stale-reads";
+
+impl Claim {
+    /// Every operation seems to happen at one moment between its start and its end.
+    pub const LINEARIZABLE: Self = Self::of("linearizable");
+    /// Every acknowledged write is there in the end, or was replaced by a later one.
+    pub const NO_LOST_WRITES: Self = Self::of("loss");
+    /// No read misses a write that was certainly there before it began.
+    pub const NO_STALE_READS: Self = Self::of("stale");
+
+    const fn of(checker: &'static str) -> Self {
+        Self {
+            checker,
+            bound: None,
+        }
+    }
+
+    /// Reads are at most so far behind.
+    #[must_use]
+    pub const fn stale_reads(bound: Bound) -> Self {
+        Self {
+            checker: "stale",
+            bound: Some(bound),
+        }
+    }
+
+    /// All claims without a bound, in the order of the tables.
+    pub fn all() -> impl Iterator<Item = Self> {
+        CHECKERS
+            .iter()
+            .filter(|about| !about.names.is_empty())
+            .map(|about| Self::of(about.name))
+    }
+
+    /// The claim that a checker judges; none for one that only measures.
+    #[must_use]
+    pub fn of_checker(checker: &str) -> Option<Self> {
+        if let Some((_, bound)) = checker.split_once(BOUND) {
+            return bound.parse().ok().map(Self::stale_reads);
+        }
+        Self::all().find(|claim| claim.checker == checker)
+    }
+
+    /// The word that files use; of a claim with a bound, without it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Linearizable => "linearizable",
-            Self::NoLostWrites => "no-lost-writes",
-            Self::NoStaleReads => "no-stale-reads",
+        if self.bound.is_some() {
+            return BOUNDED;
         }
+        let word = WORDS.iter().find(|(_, checker)| *checker == self.checker);
+        word.map_or(self.checker, |(word, _)| word)
+    }
+
+    /// How far reads may be behind, if that is what it says.
+    #[must_use]
+    pub fn bound(self) -> Option<Bound> {
+        self.bound
+    }
+
+    /// The name of the checker that judges it.
+    #[must_use]
+    pub fn checker(self) -> &'static str {
+        self.checker
+    }
+
+    /// The figure of its checker that says how much there was to judge, and the word for that.
+    #[must_use]
+    pub fn measure(self) -> Option<(&'static str, &'static str)> {
+        let found = MEASURES
+            .iter()
+            .find(|(checker, ..)| *checker == self.checker);
+        found.map(|(_, figure, noun)| (*figure, *noun))
+    }
+
+    /// What is known of its checker.
+    ///
+    /// # Panics
+    ///
+    /// Never: claims are made of checkers.
+    #[must_use]
+    pub fn about(self) -> &'static About {
+        let about = CHECKERS.iter().find(|about| about.name == self.checker);
+        about.expect("claims are made of checkers")
+    }
+
+    /// Who judges it.
+    #[must_use]
+    pub fn judge(self) -> Box<dyn Checker> {
+        match self.bound {
+            Some(bound) => Box::new(Stale::bounded_by(bound)),
+            None => (self.about().build)(),
+        }
+    }
+
+    /// Who judges these claims. Guarantees of sessions are judged together, so that the history
+    /// is read once for all of them.
+    #[must_use]
+    pub fn judges(claims: &[Self]) -> Vec<Box<dyn Checker>> {
+        let guarantee = |claim: &Self| Guarantee::find(claim.checker);
+        let guarantees: Vec<Guarantee> = claims.iter().filter_map(guarantee).collect();
+        let others = claims.iter().filter(|claim| guarantee(claim).is_none());
+        let mut judges: Vec<Box<dyn Checker>> = others.map(|claim| claim.judge()).collect();
+        if !guarantees.is_empty() {
+            judges.push(Box::new(Sessions::some("sessions", &guarantees)));
+        }
+        judges
     }
 
     /// What it promises, in a sentence.
     #[must_use]
     pub fn meaning(self) -> &'static str {
-        match self {
-            Self::Linearizable => {
-                "every operation seems to happen at one moment between its start and its end"
-            }
-            Self::NoLostWrites => {
-                "every acknowledged write is there in the end, or was replaced by a later one"
-            }
-            Self::NoStaleReads => {
-                "no read misses a write that was certainly there before the read began"
-            }
+        self.about().claim
+    }
+}
+
+/// What a checker had to judge: its name, a figure of its, and what that counts.
+const MEASURES: [(&str, &str, &str); 23] = [
+    ("linearizable", "ops_checked", "operation"),
+    ("loss", "acknowledged", "acknowledged write"),
+    ("stale", "reads_judged", "read"),
+    ("convergence", "keys_fully_read", "key read everywhere"),
+    ("resolver", "conflicts", "conflict"),
+    ("prefix", "reads_with_node", "read of a known node"),
+    ("unique-ids", "ids", "id"),
+    ("ordered-ids", "ids_after_another", "id after another"),
+    ("locks", "acquired", "acquisition"),
+    ("fencing-tokens", "tokens", "token"),
+    ("guarded-resource", "writes_accepted", "accepted write"),
+    ("leader-terms", "statuses", "status"),
+    ("bank", "reads", "read"),
+    ("bank-overdraft", "reads", "read"),
+    ("long-fork", "reads", "read"),
+    ("causal-reverse", "reads", "read"),
+    ("monotonic", "increments", "increment"),
+    ("sequential-keys", "reads", "read"),
+    ("write-skew", "inserts", "insert"),
+    (
+        "read-your-writes",
+        "write_read_pairs",
+        "read of a key written before",
+    ),
+    ("monotonic-reads", "read_pairs", "read of a key read before"),
+    ("sequential", "reads_with_choice", "read with a choice"),
+    ("pram", "reads_with_choice", "read with a choice"),
+];
+
+/// Between a claim's word and its bound.
+const BOUND: &str = " <= ";
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())?;
+        match self.bound {
+            None => Ok(()),
+            Some(bound) => write!(f, "{BOUND}{bound}"),
         }
+    }
+}
+
+impl FromStr for Claim {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some((word, bound)) = text.split_once("<=") {
+            return match word.trim() {
+                BOUNDED => match bound.parse() {
+                    Ok(bound) => Ok(Self::stale_reads(bound)),
+                    Err(error) => Err(format!("{error}")),
+                },
+                other => Err(suggest::unknown("claim with a bound", other, [BOUNDED])),
+            };
+        }
+        Self::all()
+            .find(|claim| claim.as_str() == text || claim.checker == text)
+            .ok_or_else(|| {
+                let words: Vec<&str> = Self::all().map(Self::as_str).collect();
+                suggest::unknown("claim", text, words.iter().copied())
+            })
+    }
+}
+
+impl Serialize for Claim {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Claim {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Claim {
+    fn schema_name() -> Cow<'static, str> {
+        "Claim".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A claim by its word, as `schism list claims` has it, or \
+                            `stale-reads <= BOUND` with a time or a number of versions.",
+        })
     }
 }
 
@@ -81,5 +256,38 @@ impl Expected {
             Self::Violated => verdict == Verdict::Violated,
             Self::Any => true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_claim_is_read_back_from_its_word() {
+        let bounds = [
+            Bound::Milliseconds(500),
+            Bound::Versions(1),
+            Bound::Versions(3),
+        ];
+        for claim in Claim::all().chain(bounds.map(Claim::stale_reads)) {
+            assert_eq!(claim.to_string().parse(), Ok(claim));
+            assert!(!claim.meaning().is_empty());
+        }
+        assert_eq!("loss".parse(), Ok(Claim::NO_LOST_WRITES));
+        assert_eq!(
+            Claim::of_checker("stale-reads <= 500ms"),
+            "stale-reads <= 500ms".parse().ok()
+        );
+        assert_eq!(Claim::of_checker("availability"), None);
+    }
+
+    #[test]
+    fn a_wrong_word_is_answered_with_the_right_one() {
+        let said = |text: &str| text.parse::<Claim>().expect_err("it is wrong");
+        assert!(said("linearisable").contains("`linearizable`"));
+        assert!(said("stale-reads <= soon").contains("3 versions"));
+        assert!(said("stale-reads <= many versions").contains("3 versions"));
+        assert!(said("loss <= 3 versions").contains("stale-reads"));
     }
 }

@@ -11,17 +11,19 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::campaign::{self, CampaignVerdict};
 use crate::claim::Claim;
+use crate::image::{self, ImageError, Images, Layer, Recipe};
 use crate::inventory::Host;
 use crate::lab::{self, Entered, LabSpec};
 use crate::nemesis::schedule::FaultKind;
 use crate::plan::Plan;
 use crate::progress::Mode;
 use crate::report::table::{Charset, plain, render, render_within};
-use crate::report::terminal;
 use crate::report::verdict::{self, RunVerdict};
+use crate::report::{tally, terminal};
 use crate::run::Surroundings;
+use crate::systems::SystemName;
 use crate::verify::{self, Verified};
-use crate::{check, commands, connect, demo, doctor, heal, store, suggest};
+use crate::{check, commands, connect, demo, doctor, explain, heal, store, suggest};
 
 /// Bad arguments or a bad trial file.
 pub const USAGE: u8 = 64;
@@ -54,6 +56,8 @@ enum Command {
     Demo(DemoArgs),
     /// Judge a recorded run, or a history that anybody recorded.
     Check(CheckArgs),
+    /// Print what became of every write, as comma-separated values.
+    Ledger(crate::ledger::LedgerArgs),
     /// Check a certificate, with code that shares nothing with the checkers.
     Verify(VerifyArgs),
     /// Write a history in another format.
@@ -78,12 +82,19 @@ enum Command {
     Serve(commands::serve::ServeArgs),
     /// Hosts on this machine.
     Lab(lab::command::LabArgs),
+    /// Layers of software for the lab's hosts.
+    Image(ImageArgs),
     /// Say what is missing, which faults that costs, and how to mend it.
     Doctor(doctor::DoctorArgs),
     /// Remove our firewall rules and resume stopped processes on all hosts.
     Heal(HealArgs),
     /// List what can be named in a trial file.
     List(ListArgs),
+    /// Say what a word means: a guarantee, a claim, an anomaly, a verdict.
+    Explain {
+        /// The word, such as monotonic-reads; all that can be explained if left out.
+        word: Option<String>,
+    },
     /// Print a schema in JSON.
     Schema(SchemaArgs),
     /// Print completions for a shell.
@@ -101,6 +112,8 @@ struct Common {
     /// The node program that is deployed; the one beside this program if left out.
     #[arg(long, env = "SCHISM_NODE_BINARY")]
     node_binary: Option<PathBuf>,
+    #[command(flatten)]
+    images: ImagesArgs,
     /// How progress is shown.
     #[arg(long, default_value = "auto", env = "SCHISM_PROGRESS")]
     progress: Mode,
@@ -144,6 +157,61 @@ enum Format {
 }
 
 #[derive(Debug, Args)]
+struct ImagesArgs {
+    /// Where the lab's images are kept; below the user's cache if left out.
+    #[arg(long, env = "SCHISM_IMAGES")]
+    images: Option<PathBuf>,
+}
+
+impl ImagesArgs {
+    fn images(&self) -> Result<Images, Refusal> {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let cache = || {
+            let below_home = || Some(PathBuf::from(set("HOME")?).join(".cache"));
+            let cache = set("XDG_CACHE_HOME")
+                .map(PathBuf::from)
+                .or_else(below_home)?;
+            Some(cache.join("schism/images"))
+        };
+        self.images
+            .clone()
+            .or_else(cache)
+            .map(Images::new)
+            .ok_or_else(|| {
+                let sentence =
+                    "there is no HOME to keep images below; name a directory with --images";
+                Refusal(USAGE, sentence.to_owned())
+            })
+    }
+}
+
+#[derive(Debug, Args)]
+struct ImageArgs {
+    #[command(subcommand)]
+    action: ImageAction,
+    #[command(flatten)]
+    images: ImagesArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum ImageAction {
+    /// List the images that are there.
+    List,
+    /// Build the images that trial files or systems need, where they are not there.
+    Build {
+        /// Trial files, or names of systems.
+        #[arg(required = true)]
+        what: Vec<String>,
+    },
+    /// Remove images that were not used for a while, and what was downloaded.
+    Prune {
+        /// Those that were not used for so long; 0s removes all.
+        #[arg(long, default_value = "30days", value_parser = humantime_serde::re::humantime::parse_duration)]
+        unused: Duration,
+    },
+}
+
+#[derive(Debug, Args)]
 struct RunArgs {
     /// Trial files.
     #[arg(required = true)]
@@ -154,6 +222,9 @@ struct RunArgs {
     /// Every trial with each of these seeds, as 1..20.
     #[arg(long, value_parser = seed_range)]
     seeds: Option<SeedRange>,
+    /// Count over the seeds how often each claim of each trial was refuted.
+    #[arg(long)]
+    tally: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -270,6 +341,8 @@ struct ListArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Listing {
+    /// Systems that can be tested.
+    Systems,
     /// Workloads, their operations and what they detect.
     Workloads,
     /// Faults and whom they can hit.
@@ -280,7 +353,7 @@ enum Listing {
     Models,
     /// Checkers, what they need and what they can name.
     Checkers,
-    /// The nodes' errors, and which of them promise that nothing happened.
+    /// The systems' errors, and which of them promise that nothing happened.
     Errors,
 }
 
@@ -348,6 +421,7 @@ pub fn main() -> u8 {
         Command::Run(args) => run_trials(&args, charset),
         Command::Demo(args) => run_demo(&args, charset),
         Command::Check(args) => check(&args, charset),
+        Command::Ledger(args) => Ok(ledger(&args)),
         Command::Verify(args) => verify_certificate(&args),
         Command::Convert(args) => convert(&args),
         Command::Report(args) => told(commands::report::run(&args)),
@@ -361,10 +435,12 @@ pub fn main() -> u8 {
         Command::Serve(args) => told(commands::serve::run(&args, say).map(|()| String::new())),
         Command::Lab(args) => lab::command::run(&args, &mut std::io::stdout())
             .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}"))),
+        Command::Image(args) => image(&args, charset),
         Command::Doctor(args) => doctor::run(&args, &mut std::io::stdout())
             .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}"))),
         Command::Heal(args) => heal_hosts(&args),
         Command::List(args) => Ok(list(args.what, charset)),
+        Command::Explain { word } => Ok(explain(word.as_deref(), charset)),
         Command::Schema(args) => Ok(schema(args.what)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "schism", &mut std::io::stdout());
@@ -428,7 +504,19 @@ fn run_trials(args: &RunArgs, charset: Charset) -> Result<u8, Refusal> {
     } else {
         "campaign".into()
     };
-    carry_out(&plans, &name, None, &args.common, charset)
+    let after = After {
+        again: None,
+        tally: args.tally,
+    };
+    carry_out(&plans, &name, after, &args.common, charset)
+}
+
+/// What is printed of a campaign besides its table.
+struct After {
+    /// The command that repeats it.
+    again: Option<String>,
+    /// Whether the seeds of a trial are counted together, instead of a row for each.
+    tally: bool,
 }
 
 /// The flag adds to what a plan says itself.
@@ -482,14 +570,18 @@ fn run_demo(args: &DemoArgs, charset: Charset) -> Result<u8, Refusal> {
         ""
     };
     let again = format!("{} demo {seeds}{only}{early}", program());
-    carry_out(&plans, "demo", Some(again), &args.common, charset)
+    let after = After {
+        again: Some(again),
+        tally: false,
+    };
+    carry_out(&plans, "demo", after, &args.common, charset)
 }
 
 /// Enters the lab if a plan needs it, and runs the plans.
 fn carry_out(
     plans: &[Plan],
     name: &str,
-    again: Option<String>,
+    after: After,
     common: &Common,
     charset: Charset,
 ) -> Result<u8, Refusal> {
@@ -513,6 +605,7 @@ fn carry_out(
         Some(nodes) => {
             let spec = LabSpec {
                 nodes,
+                layers: layers(plans, &common.images.images()?)?,
                 ..LabSpec::default()
             };
             match lab::enter(&spec)
@@ -528,14 +621,90 @@ fn carry_out(
         .build()
         .map_err(|error| Refusal(INTERNAL, format!("cannot start the runtime: {error}")))?;
     let hosts = lab.as_ref().map_or(&[][..], |lab| lab.hosts());
-    runtime.block_on(carry_out_on(plans, hosts, name, again, common, charset))
+    runtime.block_on(carry_out_on(plans, hosts, name, after, common, charset))
+}
+
+/// What the lab's hosts need for these plans.
+fn layers(plans: &[Plan], images: &Images) -> Result<Vec<Layer>, Refusal> {
+    let mut recipes: Vec<Recipe> = Vec::new();
+    for recipe in plans.iter().filter(|plan| plan.uses_lab()).map(Plan::image) {
+        if !recipe.is_empty() && !recipes.contains(&recipe) {
+            recipes.push(recipe);
+        }
+    }
+    let provide = |recipe| {
+        let layer = images.provide(recipe, &mut |line| complain(&format!("image: {line}")));
+        layer.map_err(|error| Refusal(NOT_VALID, format!("failed to {error}")))
+    };
+    recipes.iter().map(provide).collect()
+}
+
+fn image(args: &ImageArgs, charset: Charset) -> Result<u8, Refusal> {
+    let images = args.images.images()?;
+    let failed = |error: ImageError| Refusal(NOT_VALID, format!("failed to {error}"));
+    match &args.action {
+        ImageAction::List => {
+            let rows: Vec<_> = images
+                .list()
+                .map_err(failed)?
+                .iter()
+                .map(image_row)
+                .collect();
+            say(&render(
+                &["image", "made of", "size", "last used"],
+                &rows,
+                charset,
+            ));
+        }
+        ImageAction::Build { what } => {
+            let mut plans = Vec::new();
+            for word in what {
+                plans.push(
+                    match SystemName::ALL
+                        .iter()
+                        .find(|system| system.as_str() == word)
+                    {
+                        Some(system) => Plan::of_system(*system),
+                        None => Plan::load(Path::new(word))
+                            .map_err(|error| Refusal(USAGE, error.to_string()))?,
+                    },
+                );
+            }
+            let begun = std::time::Instant::now();
+            let count = layers(&plans, &images)?.len();
+            let took = begun.elapsed().as_secs_f64();
+            say(&format!("{count} images are there, after {took:.1} s"));
+        }
+        ImageAction::Prune { unused } => {
+            let gone = images.prune(*unused).map_err(failed)?;
+            say(&format!(
+                "{} images removed, and what was downloaded",
+                gone.len()
+            ));
+        }
+    }
+    Ok(0)
+}
+
+fn image_row(listed: &image::Listed) -> Vec<String> {
+    let recipe = &listed.recipe;
+    let files = [&recipe.directory, &recipe.program].into_iter().flatten();
+    let made_of: Vec<String> = (recipe.packages.iter().chain(&recipe.wheels).cloned())
+        .chain(files.map(|file| file.display().to_string()))
+        .collect();
+    vec![
+        listed.key.clone(),
+        made_of.join(", "),
+        format!("{} MB", listed.bytes / 1_000_000),
+        format!("{:.1} h ago", listed.unused.as_secs_f64() / 3600.0),
+    ]
 }
 
 async fn carry_out_on(
     plans: &[Plan],
     lab_hosts: &[Host],
     name: &str,
-    again: Option<String>,
+    after: After,
     common: &Common,
     charset: Charset,
 ) -> Result<u8, Refusal> {
@@ -570,13 +739,7 @@ async fn carry_out_on(
     let verdict = campaign::run(plans, lab_hosts, &directory, &surroundings, told)
         .await
         .map_err(|error| Refusal(NOT_VALID, error.to_string()))?;
-    print_outcome(
-        &verdict,
-        &directory,
-        again.as_deref(),
-        common.format,
-        charset,
-    );
+    print_outcome(plans, &verdict, &directory, &after, common.format, charset);
     if verdict.runs.len() > 1
         && let Err(refused) = commands::merge::page(&directory)
     {
@@ -650,9 +813,10 @@ async fn stop_on_signal(stop: Arc<AtomicBool>) {
 }
 
 fn print_outcome(
+    plans: &[Plan],
     verdict: &CampaignVerdict,
     directory: &Path,
-    again: Option<&str>,
+    after: &After,
     format: Format,
     charset: Charset,
 ) {
@@ -660,11 +824,15 @@ fn print_outcome(
     match (format, &verdict.runs[..]) {
         (Format::Json, [one]) => say(&json(one)),
         (Format::Json, _) => say(&json(verdict)),
-        (Format::Human, [one]) if again.is_none() => {
+        (Format::Human, [one]) if after.again.is_none() && !after.tally => {
             say(terminal::run(one, &place, |_| None, charset).trim_end())
         }
         (Format::Human, _) => {
-            let table = terminal::campaign(&verdict.runs, width(), charset);
+            let table = if after.tally {
+                render(&tally::COLUMNS, &tally::rows(plans, &verdict.runs), charset)
+            } else {
+                terminal::campaign(&verdict.runs, width(), charset)
+            };
             let unexpected = verdict.runs.iter().filter(|run| !run.as_expected()).count();
             let summary = format!(
                 "{} runs, {} as expected{}",
@@ -680,7 +848,7 @@ fn print_outcome(
                 "{table}\n\n  {summary}   exit {}\n  run    {place}",
                 verdict.exit_code
             );
-            if let Some(again) = again {
+            if let Some(again) = &after.again {
                 text += &format!("\n  again  {again}");
             }
             let text = plain(&text, charset);
@@ -826,7 +994,10 @@ fn refused(refusal: check::Refusal) -> Refusal {
 fn check_again(args: &CheckArgs, what: &Path) -> String {
     let model = args.model.map(|model| format!(" --model {model}"));
     let claims: String = (args.claims.iter())
-        .map(|claim| format!(" --claim {}", claim.as_str()))
+        .map(|claim| match claim.bound() {
+            None => format!(" --claim {claim}"),
+            Some(_) => format!(" --claim '{claim}'"),
+        })
         .collect();
     format!(
         "{} check {}{}{claims}",
@@ -893,6 +1064,13 @@ fn list(what: Listing, charset: Charset) -> u8 {
                 .collect();
             render(&["workload", "operations", "detects"], &rows, charset)
         }
+        Listing::Systems => {
+            let rows = SystemName::ALL.map(|system| {
+                let operations = system.operations().join(", ");
+                own(&[system.as_str(), system.about(), &operations])
+            });
+            render(&["system", "what it is", "operations"], &rows, charset)
+        }
         Listing::Faults => {
             let rows = [FaultKind::Partition, FaultKind::Kill, FaultKind::Pause].map(|kind| {
                 let targets = match kind {
@@ -904,7 +1082,8 @@ fn list(what: Listing, charset: Charset) -> u8 {
             render(&["fault", "targets", "undone by"], &rows, charset)
         }
         Listing::Claims => {
-            let rows = Claim::ALL.map(|claim| own(&[claim.as_str(), claim.meaning()]));
+            let rows = Claim::all().map(|claim| own(&[claim.as_str(), claim.meaning()]));
+            let rows: Vec<_> = rows.collect();
             render(&["claim", "meaning"], &rows, charset)
         }
         Listing::Models => {
@@ -924,16 +1103,48 @@ fn list(what: Listing, charset: Charset) -> u8 {
             )
         }
         Listing::Errors => {
-            let rows: Vec<_> = crate::systems::leader_follower::definite_errors()
-                .map(|(code, definite)| {
-                    own(&[&format!("{code:?}"), if definite { "fail" } else { "info" }])
+            let rows: Vec<_> = SystemName::ALL
+                .into_iter()
+                .flat_map(|system| {
+                    let told = move |(error, definite): (String, bool)| {
+                        let then = if definite { "fail" } else { "info" };
+                        vec![system.as_str().to_owned(), error, then.to_owned()]
+                    };
+                    system.errors().into_iter().map(told)
                 })
                 .collect();
-            render(&["error", "a write then is"], &rows, charset)
+            render(&["system", "error", "a write then is"], &rows, charset)
         }
     };
     say(&table);
     0
+}
+
+fn ledger(args: &crate::ledger::LedgerArgs) -> u8 {
+    match args.run(&mut std::io::stdout().lock()) {
+        Ok(()) => 0,
+        Err(refusal) => {
+            complain(&format!("error: {}", refusal.sentence));
+            refusal.code
+        }
+    }
+}
+
+fn explain(word: Option<&str>, charset: Charset) -> u8 {
+    let Some(word) = word else {
+        say(&explain::words().join("\n"));
+        return 0;
+    };
+    match explain::explain(word, width().min(100)) {
+        Ok(text) => {
+            say(&plain(&text, charset));
+            0
+        }
+        Err(sentence) => {
+            complain(&format!("error: {sentence}"));
+            USAGE
+        }
+    }
 }
 
 fn schema(what: Schema) -> u8 {

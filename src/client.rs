@@ -1,5 +1,6 @@
 //! One connection of one process to the system under test.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,70 @@ pub trait Connect: Send + Sync {
     /// A client for that process; `worker` counts the slots from zero and stays the same when
     /// a crashed process is replaced by a new one.
     fn open(&self, worker: usize, process: u32) -> Self::Client;
+}
+
+/// A client of any system.
+pub struct AnyClient(Box<dyn Boxed>);
+
+/// Opens the clients of any system.
+#[derive(Clone)]
+pub struct AnyConnect(Arc<dyn Opens>);
+
+type Answer<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+
+/// What a [`Client`] is as a trait object.
+trait Boxed: Send {
+    fn invoke<'a>(&'a mut self, op: &'a Invocation, timeout: Duration) -> Answer<'a>;
+}
+
+impl<C: Client> Boxed for C {
+    fn invoke<'a>(&'a mut self, op: &'a Invocation, timeout: Duration) -> Answer<'a> {
+        Box::pin(Client::invoke(self, op, timeout))
+    }
+}
+
+/// What a [`Connect`] is as a trait object.
+trait Opens: Send + Sync {
+    fn open_any(&self, worker: usize, process: u32) -> AnyClient;
+}
+
+impl<C: Connect> Opens for C {
+    fn open_any(&self, worker: usize, process: u32) -> AnyClient {
+        AnyClient(Box::new(self.open(worker, process)))
+    }
+}
+
+impl AnyConnect {
+    /// Opens what `connect` opens.
+    #[must_use]
+    pub fn new(connect: impl Connect + 'static) -> Self {
+        Self(Arc::new(connect))
+    }
+}
+
+impl Connect for AnyConnect {
+    type Client = AnyClient;
+
+    fn open(&self, worker: usize, process: u32) -> AnyClient {
+        self.0.open_any(worker, process)
+    }
+}
+
+impl Client for AnyClient {
+    async fn invoke(&mut self, op: &Invocation, timeout: Duration) -> Reply {
+        self.0.invoke(op, timeout).await
+    }
+}
+
+/// The clients of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Clientele {
+    /// Which node each asks.
+    pub route: Route,
+    /// How many there are at once.
+    pub slots: u32,
+    /// All chance of theirs comes from this number.
+    pub seed: u64,
 }
 
 /// Which node a client asks.

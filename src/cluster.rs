@@ -92,6 +92,11 @@ pub trait Db: Send + Sync {
     /// The files on a node that tell what happened, for the run's directory.
     fn log_files(&self, node: &Node) -> Vec<String>;
 
+    /// Which version of the system was found on the hosts, once it is set up.
+    fn version(&self) -> Option<String> {
+        None
+    }
+
     /// Killing, starting, pausing and resuming, where the system can.
     fn processes(&self) -> Option<&dyn Processes> {
         None

@@ -11,6 +11,7 @@ use crate::nemesis::schedule::{FaultKind, FaultPlan};
 use crate::nemesis::target::Target;
 use crate::plan::{LabPlan, Label, Load, Plan, SystemName};
 use crate::systems::leader_follower::Switches;
+use crate::systems::{etcd, postgresql, redis};
 
 /// The modes of the demo.
 const MODES: [Ack; 3] = [Ack::Async, Ack::SemiSync, Ack::Sync];
@@ -102,6 +103,9 @@ fn plan(ack: Ack, trial: Trial, seed: u64) -> Plan {
             },
             ..Mode::default()
         }),
+        etcd: etcd::Options::default(),
+        redis: redis::Options::default(),
+        postgresql: postgresql::Options::default(),
         load: Load {
             time: Duration::from_secs(5),
             clients_ask: if follower_reads {
@@ -145,9 +149,9 @@ fn expectations(ack: Ack, trial: Trial) -> BTreeMap<Claim, Expected> {
         (Ack::Async, Trial::Peace) | (Ack::SemiSync | Ack::Sync, _) => [Held, Held, Held],
     };
     BTreeMap::from([
-        (Claim::Linearizable, linearizable),
-        (Claim::NoLostWrites, no_lost_writes),
-        (Claim::NoStaleReads, no_stale_reads),
+        (Claim::LINEARIZABLE, linearizable),
+        (Claim::NO_LOST_WRITES, no_lost_writes),
+        (Claim::NO_STALE_READS, no_stale_reads),
     ])
 }
 

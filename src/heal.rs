@@ -20,9 +20,10 @@ pub async fn heal(nodes: &[Node]) -> Result<(), String> {
     }
 }
 
-/// What we deploy lies under this directory, so its processes are known by their program.
+/// What we deploy lies under this directory, or runs in it, so its processes are known by that.
 const RESUME: &str = "for p in /proc/[0-9]*; do\n\
-     case \"$(readlink $p/exe 2>/dev/null)\" in /var/lib/schism/*) kill -CONT ${p#/proc/};; esac\n\
+     case \"$(readlink $p/exe 2>/dev/null) $(readlink $p/cwd 2>/dev/null)\" in\n\
+     */var/lib/schism/*) kill -CONT ${p#/proc/};; esac\n\
      done; true\n";
 
 async fn mend(node: &Node) -> Result<(), String> {

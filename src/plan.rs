@@ -9,11 +9,17 @@ use serde::{Deserialize, Serialize};
 use workloads::{Options, Workload};
 
 use crate::claim::{Claim, Expected};
+use crate::client::Clientele;
 use crate::client::Route;
+use crate::cluster::{DbError, Node};
+use crate::image::Recipe;
 use crate::inventory::Host;
 use crate::nemesis::schedule::FaultPlan;
 use crate::suggest;
-use crate::systems::leader_follower::Switches;
+use crate::systems::leader_follower::{self, Switches};
+use crate::systems::{Surroundings, System, etcd, postgresql, redis};
+
+pub use crate::systems::SystemName;
 
 /// A trial: what is tested, with which load and faults, and what is expected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -34,9 +40,18 @@ pub struct Plan {
     #[serde(default)]
     pub system: SystemName,
     /// The switches of the leader–follower system.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(with = "serde_json::Value")]
     pub leader_follower: Switches,
+    /// The options of etcd.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub etcd: etcd::Options,
+    /// The options of Redis.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub redis: redis::Options,
+    /// The options of PostgreSQL.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub postgresql: postgresql::Options,
     /// Which operations, by how many clients, for how long.
     #[serde(default)]
     pub load: Load,
@@ -65,26 +80,24 @@ pub struct Label {
     pub fault: String,
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 fn default_seed() -> u64 {
     1
 }
 
-/// The systems that can be tested.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum SystemName {
-    /// The reference node for leader–follower replication.
-    #[default]
-    LeaderFollower,
-}
-
 /// The embedded lab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LabPlan {
     /// How many hosts.
     #[serde(default = "default_nodes")]
     pub nodes: u8,
+    /// What its hosts have besides the machine's own software; left out, what the system needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Recipe>,
 }
 
 fn default_nodes() -> u8 {
@@ -95,6 +108,7 @@ impl Default for LabPlan {
     fn default() -> Self {
         Self {
             nodes: default_nodes(),
+            image: None,
         }
     }
 }
@@ -124,6 +138,9 @@ pub struct Load {
     pub clients_ask: Route,
     /// The share of reads among the operations, in percent.
     pub read_percent: u8,
+    /// The share of compare-and-set among the writes to registers, in percent.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cas_percent: u8,
     /// How many registers are in use at a time.
     pub keys: usize,
     /// A register is retired after so many writes, and a fresh one takes its place.
@@ -148,6 +165,7 @@ impl Default for Load {
             timeout: Duration::from_millis(500),
             clients_ask: Route::Leader,
             read_percent: 50,
+            cas_percent: 0,
             keys: 10,
             writes_per_key: 50,
             recovery: Duration::from_secs(10),
@@ -247,6 +265,7 @@ impl Plan {
     pub fn workload(&self) -> Workload {
         let options = Options {
             read_percent: self.load.read_percent.into(),
+            cas_percent: self.load.cas_percent.into(),
             active_keys: self.load.keys,
             writes_per_key: self.load.writes_per_key,
             ..Options::default()
@@ -255,6 +274,34 @@ impl Plan {
         about
             .expect("a validated plan names a workload that exists")
             .build(&options)
+    }
+
+    /// A trial of that system, with everything else as it is by default.
+    ///
+    /// # Panics
+    ///
+    /// Never: such a trial is one.
+    #[must_use]
+    pub fn of_system(system: SystemName) -> Self {
+        let text = format!("name = {0:?}\nsystem = {0:?}\n", system.as_str());
+        Self::parse(&text, Path::new(system.as_str())).expect("a system alone is a trial")
+    }
+
+    /// What the lab's hosts need besides the machine's own software.
+    #[must_use]
+    pub fn image(&self) -> Recipe {
+        let own = self.lab.image.clone();
+        own.unwrap_or_else(|| self.recipe())
+    }
+
+    /// The clients of the plan.
+    #[must_use]
+    pub fn clientele(&self) -> Clientele {
+        Clientele {
+            route: self.load.clients_ask,
+            slots: self.load.clients,
+            seed: self.seed,
+        }
     }
 
     /// How many hosts the run uses.
@@ -281,18 +328,113 @@ impl Plan {
                 self.name
             ));
         }
-        if workloads::find(&self.load.workload).is_none() {
+        let Some(workload) = workloads::find(&self.load.workload) else {
             let names = workloads::WORKLOADS.iter().map(|workload| workload.name);
             return Err(suggest::unknown("workload", &self.load.workload, names));
+        };
+        // Asked for only where the load says so.
+        let asked = |f: &&&str| **f != "cas" || self.load.cas_percent > 0;
+        let spoken = self.system.operations();
+        if let Some(f) = (workload.operations.iter().filter(asked)).find(|f| !spoken.contains(f)) {
+            return Err(format!(
+                "the workload {} asks for {f}, which {} does not do; it does {}",
+                workload.name,
+                self.system.as_str(),
+                spoken.join(", ")
+            ));
         }
         self.load.validate()?;
         for fault in &self.faults {
             fault.validate()?;
+            if fault.promote_after.is_some() && !self.system.is_promoted_by_operator() {
+                return Err(format!(
+                    "promote-after is for systems whose leader an operator chooses; the nodes of {} \
+                     choose it themselves",
+                    self.system.as_str()
+                ));
+            }
         }
         if self.node_count() < 2 {
             return Err("replication takes at least two hosts; give more under [lab]".into());
         }
-        self.leader_follower.validate(self.node_count())
+        self.validate_system()
+    }
+}
+
+/// What depends on which system is tested; a new one gets a line in each.
+impl Plan {
+    /// The system of the plan, on these nodes.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError`] when a file that it needs on this machine is missing or wrong.
+    pub fn system(
+        &self,
+        nodes: &[Node],
+        surroundings: &Surroundings<'_>,
+    ) -> Result<System, DbError> {
+        let clientele = self.clientele();
+        match self.system {
+            SystemName::LeaderFollower => {
+                leader_follower::system(&self.leader_follower, nodes, clientele, surroundings)
+            }
+            SystemName::Etcd => Ok(etcd::system(&self.etcd, nodes, clientele)),
+            SystemName::Redis => Ok(redis::system(&self.redis, nodes, clientele)),
+            SystemName::Postgresql => Ok(postgresql::system(&self.postgresql, nodes, clientele)),
+        }
+    }
+
+    /// The software that the system needs on its hosts.
+    fn recipe(&self) -> Recipe {
+        match self.system {
+            SystemName::LeaderFollower => Recipe::default(),
+            SystemName::Etcd => self.etcd.recipe(),
+            SystemName::Redis => self.redis.recipe(),
+            SystemName::Postgresql => self.postgresql.recipe(),
+        }
+    }
+
+    /// The options of the system, as the verdict tells them.
+    ///
+    /// # Panics
+    ///
+    /// Never: options have a form in JSON.
+    #[must_use]
+    pub fn configuration(&self) -> serde_json::Value {
+        let told = match self.system {
+            SystemName::LeaderFollower => serde_json::to_value(&self.leader_follower),
+            SystemName::Etcd => serde_json::to_value(&self.etcd),
+            SystemName::Redis => serde_json::to_value(&self.redis),
+            SystemName::Postgresql => serde_json::to_value(&self.postgresql),
+        };
+        told.expect("options have a form in JSON")
+    }
+
+    /// Options of a system that is not tested would be without effect.
+    fn validate_system(&self) -> Result<(), String> {
+        let given = [
+            (
+                SystemName::LeaderFollower,
+                !is_default(&self.leader_follower),
+            ),
+            (SystemName::Etcd, !is_default(&self.etcd)),
+            (SystemName::Redis, !is_default(&self.redis)),
+            (SystemName::Postgresql, !is_default(&self.postgresql)),
+        ];
+        let stray = |(system, given): &(SystemName, bool)| *given && *system != self.system;
+        if let Some((system, _)) = given.into_iter().find(stray) {
+            return Err(format!(
+                "there are options in [{table}], but the system is {chosen}; write system = {table:?}",
+                table = system.as_str(),
+                chosen = self.system.as_str()
+            ));
+        }
+        match self.system {
+            SystemName::LeaderFollower => self.leader_follower.validate(self.node_count()),
+            SystemName::Etcd => self.etcd.validate(),
+            SystemName::Redis => self.redis.validate(self.node_count()),
+            SystemName::Postgresql => self.postgresql.validate(self.node_count()),
+        }
     }
 }
 
@@ -304,11 +446,10 @@ impl Load {
         if self.time.is_zero() || self.timeout.is_zero() {
             return Err("load.time and load.timeout must be longer than 0s".into());
         }
-        if self.read_percent > 100 {
-            return Err(format!(
-                "load.read-percent is {}: at most 100",
-                self.read_percent
-            ));
+        for (name, percent) in [("read", self.read_percent), ("cas", self.cas_percent)] {
+            if percent > 100 {
+                return Err(format!("load.{name}-percent is {percent}: at most 100"));
+            }
         }
         if self.keys == 0 || self.writes_per_key == 0 {
             return Err("load.keys and load.writes-per-key must be at least 1".into());
@@ -387,6 +528,24 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused() {
         for (text, word) in [
+            ("name = \"x\"\nsystem = \"etdc\"", "did you mean `etcd`?"),
+            (
+                "name = \"x\"\n[etcd]\nreads = \"serializable\"",
+                "write system = \"etcd\"",
+            ),
+            (
+                "name = \"x\"\nsystem = \"etcd\"\n[etcd]\nread = 1",
+                "did you mean `reads`?",
+            ),
+            (
+                "name = \"x\"\nsystem = \"etcd\"\n[leader-follower]\nack = \"async\"",
+                "the system is etcd",
+            ),
+            (
+                "name = \"x\"\nsystem = \"etcd\"\n[[fault]]\nkind = \"kill\"\ntarget = \"leader\"\n\
+              at = \"1s\"\nfor = \"1s\"\npromote-after = \"1s\"",
+                "choose it themselves",
+            ),
             ("name = \"../x\"", "letters"),
             ("name = \"x\"\n[load]\nclients = 0", "at least one client"),
             ("name = \"x\"\n[load]\nread-percent = 101", "at most 100"),

@@ -9,23 +9,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use checkers::calls::Calls;
+use checkers::compose::side_by_side;
 use checkers::history::{F, History, Op, Value};
 use checkers::{Budget, Report};
 use workloads::finals;
 use workloads::generator::{self, Context, Generator, Next, rate, time_limit};
 
 use crate::claim::Claim;
-use crate::cluster::{Cluster, Db, DbError, Node};
+use crate::client::AnyConnect;
+use crate::cluster::{Cluster, DbError, Node};
 use crate::interpreter::{InterpretError, Interpreter, Recorder, Script, Seeds};
+use crate::ledger;
 use crate::nemesis::schedule::{Timeline, moments};
 use crate::nemesis::{Faults, NemesisError};
 use crate::plan::Plan;
 use crate::progress::{Display, Mode};
 use crate::remote::{Command, on_all};
-use crate::report::verdict::{Recovery, RunVerdict, Status, claim_of};
+use crate::report::verdict::{Recovery, RunVerdict, Status};
 use crate::report::{dot, html, table::Charset, terminal, timeline};
 use crate::store::{self, HISTORY, Journal, PLAN, StoreError, VERDICT};
-use crate::systems::leader_follower::{Clients, Nodes};
+use crate::systems::{self, System};
 
 /// How long a cluster gets to form.
 pub(crate) const READY_LIMIT: Duration = Duration::from_secs(15);
@@ -72,24 +76,25 @@ pub async fn run(
     let mut recorder = Recorder::new(Some(Journal::create(&directory.join(HISTORY))?));
     let mut display = Display::new(surroundings.progress, &plan.name);
     let mut stopped = None;
-    let (recovery, trouble) =
-        match Nodes::new(plan.leader_follower.0.clone(), &surroundings.node_binary) {
-            Err(error) => (Recovery::default(), Some(RunError::from(error).to_string())),
-            Ok(system) => {
-                let system = Arc::new(system);
-                let db: Arc<dyn Db> = Arc::clone(&system) as Arc<dyn Db>;
-                let cluster = Arc::new(Cluster { nodes, db });
-                let stage = Stage {
-                    plan,
-                    cluster,
-                    system,
-                    surroundings,
-                };
-                let played = stage.play(directory, &mut recorder, &mut display).await;
-                stopped = played.stopped;
-                (played.recovery, played.trouble)
-            }
-        };
+    let mut version = None;
+    let needed = systems::Surroundings {
+        node_binary: &surroundings.node_binary,
+    };
+    let (recovery, trouble) = match plan.system(&nodes, &needed) {
+        Err(error) => (Recovery::default(), Some(RunError::from(error).to_string())),
+        Ok(System { db, clients }) => {
+            let stage = Stage {
+                plan,
+                cluster: Arc::new(Cluster { nodes, db }),
+                clients,
+                surroundings,
+            };
+            let played = stage.play(directory, &mut recorder, &mut display).await;
+            version = stage.cluster.db.version();
+            stopped = played.stopped;
+            (played.recovery, played.trouble)
+        }
+    };
     display.phase("judge");
     let (ops, written) = recorder.finish();
     let trouble = trouble.or(written.err().map(|error| format!("failed to {error}")));
@@ -98,7 +103,8 @@ pub async fn run(
         trouble,
         stopped,
     };
-    let verdict = judge(plan, ops, played, directory, surroundings);
+    let mut verdict = judge(plan, ops, played, directory, surroundings);
+    verdict.environment.version = version;
     display.finish();
     display.verdict(verdict.status.plain_word(), verdict.findings.len());
     leave(&verdict, directory)?;
@@ -119,7 +125,7 @@ struct Played {
 struct Stage<'a> {
     plan: &'a Plan,
     cluster: Arc<Cluster>,
-    system: Arc<Nodes>,
+    clients: AnyConnect,
     surroundings: &'a Surroundings,
 }
 
@@ -163,14 +169,7 @@ impl Stage<'_> {
         display.phase("set up");
         self.set_up().await?;
         let load = &self.plan.load;
-        let clients = Clients::new(
-            &self.cluster.nodes,
-            load.clients_ask,
-            load.clients,
-            self.plan.seed,
-            self.system.directory(),
-        );
-        let mut interpreter = Interpreter::new(clients, load.clients, seeds);
+        let mut interpreter = Interpreter::new(self.clients.clone(), load.clients, seeds);
 
         phase(recorder, display, "load");
         let mut timeline = Timeline::new(recorder.now(), moments(&self.plan.faults, load.time));
@@ -248,8 +247,8 @@ impl Stage<'_> {
                 tracing::warn!("failed to make {}: {error}", place.display());
             }
             for file in self.cluster.db.log_files(node) {
-                let name = Path::new(&file).file_name().unwrap_or_default();
-                if let Err(error) = node.remote.download(&file, &place.join(name)).await {
+                let target = place.join(local_name(&file, &place));
+                if let Err(error) = node.remote.download(&file, &target).await {
                     tracing::warn!("failed to {error}");
                 }
             }
@@ -267,6 +266,15 @@ impl Stage<'_> {
         if let Err(error) = done {
             tracing::warn!("failed to {error}");
         }
+    }
+}
+
+/// What a fetched file is called here: its name, or where that is taken, its directory's as well.
+fn local_name(file: &str, place: &Path) -> String {
+    let words: Vec<&str> = file.rsplit('/').take(2).collect();
+    match words[..] {
+        [name, directory] if place.join(name).exists() => format!("{directory}-{name}"),
+        _ => words[0].to_owned(),
     }
 }
 
@@ -323,8 +331,12 @@ fn judge(
         Some(why) => RunVerdict::unjudged(plan, &ops, Status::NotValid, Some(why), recovery),
         None => match History::new(ops) {
             Ok(history) => {
-                let verdict = judge_history(plan, &history, recovery);
-                draw(&verdict, &history, directory);
+                let calls = Calls::of(&history);
+                let verdict = judge_calls(plan, &calls, recovery);
+                draw(&verdict, &calls, &history, directory);
+                if let Err(error) = ledger::leave(&calls, directory) {
+                    tracing::warn!("failed to {error}");
+                }
                 verdict
             }
             Err(malformed) => {
@@ -351,35 +363,25 @@ fn judge(
 ///
 /// If the plan was not validated and names no workload that exists.
 #[must_use]
-pub fn judge_history(plan: &Plan, history: &History, recovery: Recovery) -> RunVerdict {
-    judge_claims(plan, history, recovery, &Claim::ALL, &Budget::unlimited())
-}
-
-/// As [`judge_history`], for some of the claims; what only measures is kept.
-///
-/// # Panics
-///
-/// As [`judge_history`].
-#[must_use]
-pub fn judge_claims(
-    plan: &Plan,
-    history: &History,
-    recovery: Recovery,
-    claims: &[Claim],
-    budget: &Budget,
-) -> RunVerdict {
-    let report = plan.workload().checker.check(history, budget);
-    let mut reports = flat(report);
-    reports.retain(|report| claim_of(&report.checker).is_none_or(|claim| claims.contains(&claim)));
-    RunVerdict::new(plan, history, &reports, recovery)
+pub fn judge_calls(plan: &Plan, calls: &Calls, recovery: Recovery) -> RunVerdict {
+    let budget = Budget::unlimited();
+    let mut reports = flat(plan.workload().checker.judge(calls, &budget));
+    let judged = reports.iter();
+    let judged = judged.filter_map(|report| Claim::of_checker(&report.checker));
+    let judged: Vec<Claim> = judged.collect();
+    let expected = plan.expect.keys().copied();
+    let others: Vec<Claim> = expected.filter(|claim| !judged.contains(claim)).collect();
+    let others = side_by_side(&Claim::judges(&others), calls, &budget);
+    reports.extend(others.into_iter().flat_map(flat));
+    RunVerdict::of_calls(plan, calls, &reports, recovery)
 }
 
 /// The parts of a composed report, or the report itself.
-fn flat(report: Report) -> Vec<Report> {
+pub(crate) fn flat(report: Report) -> Vec<Report> {
     if report.parts.is_empty() {
         vec![report]
     } else {
-        report.parts
+        report.parts.into_iter().flat_map(flat).collect()
     }
 }
 
@@ -409,10 +411,10 @@ pub(crate) fn toothless(plan: &Plan, ops: &[Op]) -> Option<String> {
 }
 
 /// Failing to draw must not change a verdict.
-fn draw(verdict: &RunVerdict, history: &History, directory: &Path) {
+fn draw(verdict: &RunVerdict, calls: &Calls, history: &History, directory: &Path) {
     let place = directory.join("findings");
     for finding in &verdict.findings {
-        let bars = timeline::evidence(history, finding);
+        let bars = timeline::bars(calls, finding);
         let drawn = timeline::draw(&bars, 8, 120, Charset::Unicode);
         let text = terminal::story(finding, drawn.as_deref());
         let picture = dot::order(finding, history);

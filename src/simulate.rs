@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use checkers::calls::Calls;
 use checkers::history::{F, History, Kind, Nanos, Op, Process, Value};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -22,7 +23,7 @@ use crate::nemesis::schedule::{Timeline, moments};
 use crate::nemesis::target::{self, Target};
 use crate::plan::Plan;
 use crate::report::verdict::{Recovery, RunVerdict, Status};
-use crate::run::{FINAL_TIMEOUT, Nothing, READY_LIMIT, json, judge_history, paced, toothless};
+use crate::run::{FINAL_TIMEOUT, Nothing, READY_LIMIT, json, judge_calls, paced, toothless};
 use crate::systems::leader_follower::{Ended, Simulated};
 use crate::watch::Watch;
 
@@ -85,7 +86,7 @@ pub fn judge(plan: &Plan, simulation: Simulation) -> RunVerdict {
         return RunVerdict::unjudged(plan, &ops, Status::NotValid, trouble, recovery);
     }
     let history = History::new(ops).expect("what the simulation records keeps the laws");
-    let mut verdict = judge_history(plan, &history, recovery);
+    let mut verdict = judge_calls(plan, &Calls::of(&history), recovery);
     verdict.note_stopped(stopped);
     verdict
 }
@@ -150,12 +151,7 @@ impl<'p> Stage<'p> {
         let seeds = Seeds::new(plan.seed);
         let (nodes, slots) = (plan.node_count(), plan.load.clients);
         let node_seed = seeds.source("simulation").random();
-        let cluster = Simulated::new(
-            nodes,
-            &plan.leader_follower.0,
-            (plan.load.clients_ask, slots),
-            (plan.seed, node_seed),
-        );
+        let cluster = Simulated::new(nodes, &plan.leader_follower.0, plan.clientele(), node_seed);
         Self {
             plan,
             cluster,

@@ -9,10 +9,11 @@ const CRATES: [&str; 4] = ["checkers", "workloads", "fixtures", "schism"];
 
 /// What each module of the control program may import from it and from the other crates.
 /// `run`, `campaign`, `cli` and what belongs to them wire the rest and are not listed.
-const MODULES: [(&str, &[&str]); 20] = [
+const MODULES: [(&str, &[&str]); 21] = [
     ("remote", &[]),
+    ("image", &[]),
     ("inventory", &["remote"]),
-    ("lab", &["inventory", "remote", "doctor"]),
+    ("lab", &["image", "inventory", "remote", "doctor"]),
     ("claim", &["checkers"]),
     ("client", &["checkers::history", "workloads::generator"]),
     ("cluster", &["remote", "checkers::history"]),
@@ -21,6 +22,7 @@ const MODULES: [(&str, &[&str]); 20] = [
         &[
             "cluster",
             "client",
+            "image",
             "remote",
             "checkers::history",
             "workloads::generator",

@@ -208,6 +208,7 @@ fn everything_that_can_be_named_is_listed() {
         ("claims", "no-lost-writes"),
         ("checkers", "linearizable"),
         ("errors", "SteppedDown"),
+        ("systems", "etcd"),
     ] {
         let output = schism(&place.0, &["list", what]);
         assert!(
@@ -418,4 +419,49 @@ fn a_budget_that_is_spent_leaves_it_open() {
             out(&output)
         );
     }
+}
+
+#[test]
+fn words_are_explained() {
+    let place = Place::new("explain");
+    let output = schism(&place.0, &["explain", "monotonic-reads"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).starts_with("monotonic-reads, a guarantee; also: MR"));
+    let output = schism(&place.0, &["explain", "lost-wirte"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(
+        err(&output).contains("did you mean `lost-write`?"),
+        "{}",
+        err(&output)
+    );
+    let words = out(&schism(&place.0, &["explain"]));
+    for word in [
+        "held",
+        "snapshot-isolation",
+        "no-lost-writes",
+        "dirty-write",
+    ] {
+        assert!(words.lines().any(|line| line == word), "{word}");
+    }
+}
+
+#[test]
+fn the_fate_of_every_write_is_a_table() {
+    let place = Place::new("ledger");
+    let finally = r#"{"index":4,"time":5,"process":9,"type":"invoke","f":"final-read","key":"r1","value":null,"node":"n1"}
+{"index":5,"time":6,"process":9,"type":"ok","f":"final-read","key":"r1","value":null,"node":"n1"}
+"#;
+    let file = place.file("h.jsonl", &format!("{GOOD}{finally}"));
+    let output = schism(&place.0, &["ledger", file]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let text = out(&output);
+    let rows: Vec<&str> = text.lines().collect();
+    assert!(rows[0].starts_with("fate,kind,key,value,index"), "{text}");
+    assert!(rows[1].starts_with("lost,register,r1,7,0,"), "{text}");
+    assert_eq!(rows.len(), 2);
+    let output = schism(&place.0, &["ledger", file, "--fate", "present,dirty"]);
+    assert_eq!(out(&output).lines().count(), 1);
+    let output = schism(&place.0, &["ledger", file, "--fate", "gone"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(err(&output).contains("overwritten"), "{}", err(&output));
 }

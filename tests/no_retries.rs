@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use checkers::history::{F, Value};
-use schism::client::{Client, Connect, Outcome, Route};
+use schism::client::{Client, Clientele, Connect, Outcome, Route};
 use schism::cluster::Node;
 use schism::remote::scripted::Scripted;
 use schism::systems::leader_follower::{Clients, Directory};
@@ -104,7 +104,12 @@ async fn no_write_arrives_twice_however_connections_die() {
         ssh_port: 22,
         remote,
     };
-    let clients = Clients::new(&[node], Route::Leader, 1, 1, Arc::new(Directory::default()));
+    let clientele = Clientele {
+        route: Route::Leader,
+        slots: 1,
+        seed: 1,
+    };
+    let clients = Clients::new(&[node], clientele, Arc::new(Directory::default()));
     let mut client = clients.open(0, 0);
     let (mut ok, mut unknown, mut failed) = (0, 0, 0);
     for value in 0..600 {

@@ -106,8 +106,12 @@ impl Tally {
 
     /// How often each claim was refuted, and how fast.
     fn row(&self) -> String {
-        let refuted =
-            Claim::ALL.map(|claim| format!("{} {:2}", claim.as_str(), self.refuted(claim)));
+        let refuted = [
+            Claim::LINEARIZABLE,
+            Claim::NO_LOST_WRITES,
+            Claim::NO_STALE_READS,
+        ]
+        .map(|claim| format!("{claim} {:2}", self.refuted(claim)));
         let seconds = self.took.as_secs_f64();
         format!(
             "refuted in of {SEEDS}: {} | {:.0} runs/s, {:.0} operations/s",
@@ -282,16 +286,16 @@ fn exposing(bug: Bug) -> Result<(Plan, Claim), &'static str> {
     match bug {
         Bug::AckBeforeFsync => {
             let faults = [fault(Kill, All, 600, 300)];
-            under(&sync, &faults, Claim::NoLostWrites)
+            under(&sync, &faults, Claim::NO_LOST_WRITES)
         }
         Bug::AckBeforeReplicate => {
             let faults = [promoted(200, fault(Partition, Leader, 600, 700))];
-            under(&sync, &faults, Claim::NoLostWrites)
+            under(&sync, &faults, Claim::NO_LOST_WRITES)
         }
         // The pause is shorter than the clients' patience, so some still wait for the old leader.
         Bug::NoEpochCheck => {
             let faults = [promoted(50, fault(Pause, Leader, 600, 150))];
-            under(&paced(&semi_sync), &faults, Claim::Linearizable)
+            under(&paced(&semi_sync), &faults, Claim::LINEARIZABLE)
         }
         // The follower has not caught up when the leader dies, as soon as it is back.
         Bug::PromoteStaleFollower => {
@@ -299,7 +303,7 @@ fn exposing(bug: Bug) -> Result<(Plan, Claim), &'static str> {
                 fault(Partition, Follower, 300, 300),
                 promoted(200, fault(Kill, Leader, 600, 700)),
             ];
-            under(&semi_sync, &faults, Claim::NoLostWrites)
+            under(&semi_sync, &faults, Claim::NO_LOST_WRITES)
         }
         // The leader can secure nothing, and dies before somebody else leads, so that nothing
         // that it answers is stale.
@@ -313,7 +317,7 @@ fn exposing(bug: Bug) -> Result<(Plan, Claim), &'static str> {
             }));
             plan.load.workload = "register".into();
             (plan.load.keys, plan.load.read_percent) = (5, 70);
-            under(&plan, &faults, Claim::Linearizable)
+            under(&plan, &faults, Claim::LINEARIZABLE)
         }
         // The node that rejoined is soon promoted itself.
         Bug::RejoinKeepsDivergedTail => {
@@ -321,9 +325,19 @@ fn exposing(bug: Bug) -> Result<(Plan, Claim), &'static str> {
                 promoted(200, fault(Partition, Leader, 300, 500)),
                 promoted(50, fault(Kill, Leader, 820, 500)),
             ];
-            under(&semi_sync, &faults, Claim::Linearizable)
+            under(&semi_sync, &faults, Claim::LINEARIZABLE)
         }
         Bug::RetryAppliesTwice => Err("clients never ask twice, so nothing is repeated"),
+        Bug::ApplyOutOfOrder
+        | Bug::CounterLostIncrement
+        | Bug::DroppedHint
+        | Bug::LeaseReadAfterExpiry
+        | Bug::LostTombstone
+        | Bug::LwwWallClockBackwards
+        | Bug::NonCommutativeResolver
+        | Bug::QuorumOffByOne
+        | Bug::SnapshotMissesLastEntry
+        | Bug::StaleCas => Err("the tests of the nodes themselves show it: cargo test -p fixtures"),
     }
 }
 
@@ -391,7 +405,7 @@ fn the_first_contradiction_ends_the_load_and_the_rest_follows() {
         let linearizable = verdict
             .claims
             .iter()
-            .find(|c| c.claim == Claim::Linearizable);
+            .find(|c| c.claim == Claim::LINEARIZABLE);
         assert_eq!(linearizable.map(|c| c.verdict), Some(Verdict::Violated));
         let why = verdict.why.expect("it says that it was stopped");
         assert!(why.starts_with("the load was stopped early"), "{why}");
@@ -402,7 +416,7 @@ fn the_first_contradiction_ends_the_load_and_the_rest_follows() {
 #[test]
 fn a_mode_that_keeps_its_promise_is_never_stopped() {
     for plan in cells() {
-        if plan.expect.get(&Claim::Linearizable) != Some(&Expected::Held) {
+        if plan.expect.get(&Claim::LINEARIZABLE) != Some(&Expected::Held) {
             continue;
         }
         for seed in 1..=SEEDS {

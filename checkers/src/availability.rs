@@ -97,11 +97,14 @@ struct Load {
 }
 
 fn is_write(call: &Call<'_>) -> bool {
-    matches!(call.invoke.f.as_str(), "write" | "cas" | "add")
+    matches!(
+        call.invoke.f.as_str(),
+        "write" | "cas" | "add" | "increment" | "decrement" | "enqueue" | "send"
+    )
 }
 
 fn is_read(call: &Call<'_>) -> bool {
-    matches!(call.invoke.f.as_str(), "read" | "read-set")
+    matches!(call.invoke.f.as_str(), "read" | "read-set" | "poll")
 }
 
 /// When a call ended, whatever came of it.

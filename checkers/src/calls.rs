@@ -308,6 +308,19 @@ impl Calls {
         }
     }
 
+    /// The first rank whose time is not before this one; beyond all of them if there is none.
+    ///
+    /// **Cost**: logarithmic.
+    #[must_use]
+    pub fn rank_from(&self, time: Nanos) -> Rank {
+        let before = if self.untimed {
+            usize::try_from(time).unwrap_or(usize::MAX)
+        } else {
+            self.times.partition_point(|other| *other < time)
+        };
+        Rank::try_from(before).map_or(NEVER, |before| before.saturating_add(1))
+    }
+
     /// The number of the text of the error with which a call ended, if it had one.
     #[must_use]
     pub fn error(&self, call: u32) -> Option<u32> {
@@ -381,6 +394,13 @@ impl Calls {
     #[must_use]
     pub fn index(&self, call: u32) -> usize {
         self.index[call as usize] as usize
+    }
+
+    /// The index of the entry that ends a call, if there is one.
+    #[must_use]
+    pub fn end_index(&self, call: u32) -> Option<usize> {
+        let index = self.end_index[call as usize];
+        (index != NOWHERE).then_some(index as usize)
     }
 
     /// A value as words and reports have it.

@@ -32,21 +32,25 @@ impl Checker for AllOf {
     }
 
     fn judge(&self, calls: &Calls, budget: &Budget) -> Report {
-        let parts = side_by_side(&self.checkers, calls, budget);
-        let Some(worst) = parts.iter().map(|part| part.verdict).max() else {
-            return Report::undecided(&self.name, "it has no parts; nothing was checked");
-        };
-        let mut report = Report::new(&self.name, worst);
-        if worst == Verdict::Undecided {
-            let open = parts.iter().filter_map(|part| {
-                let why = part.why.as_ref()?;
-                Some(format!("{}: {why}", part.checker))
-            });
-            report.why = Some(open.collect::<Vec<_>>().join("; "));
-        }
-        report.parts = parts;
-        report
+        of_parts(&self.name, side_by_side(&self.checkers, calls, budget))
     }
+}
+
+/// One report of several: the worst verdict stands.
+pub(crate) fn of_parts(name: &str, parts: Vec<Report>) -> Report {
+    let Some(worst) = parts.iter().map(|part| part.verdict).max() else {
+        return Report::undecided(name, "it has no parts; nothing was checked");
+    };
+    let mut report = Report::new(name, worst);
+    if worst == Verdict::Undecided {
+        let open = parts.iter().filter_map(|part| {
+            let why = part.why.as_ref()?;
+            Some(format!("{}: {why}", part.checker))
+        });
+        report.why = Some(open.collect::<Vec<_>>().join("; "));
+    }
+    report.parts = parts;
+    report
 }
 
 /// The reports of several checkers on one history, in their order. Each is taken up as soon as

@@ -1,6 +1,7 @@
 //! Contradictions in words: what each operation did and when, then why it cannot be.
 
 use crate::Anomaly;
+use crate::calls::Calls;
 use crate::history::{Call, Kind, Nanos, Value};
 use crate::objects::{Moment, NEVER};
 
@@ -108,4 +109,18 @@ pub(crate) fn anomaly(
         because,
     };
     (complete, anomaly)
+}
+
+/// As [`anomaly`], of calls by number.
+pub(crate) fn of_calls(
+    calls: &Calls,
+    name: &str,
+    key: u32,
+    of: &[u32],
+    conclusion: String,
+) -> Anomaly {
+    let ops: Vec<_> = of.iter().map(|&call| calls.ops(call)).collect();
+    let ops: Vec<_> = ops.iter().map(|ops| calls.call(ops)).collect();
+    let ops: Vec<_> = ops.iter().collect();
+    anomaly(name, &calls.value(key), &ops, conclusion).1
 }

@@ -22,9 +22,14 @@ pub(crate) struct Event<'h> {
 /// Its entries come in pairs, or alone: an entry is an end if the one before it, phases apart,
 /// is a start of the same function. What says what was done (`proven`) is never a start.
 pub(crate) fn events(history: &History) -> Vec<Event<'_>> {
+    events_of(history.nemesis())
+}
+
+/// The same of the entries of the nemesis alone, as [`Calls`](crate::calls::Calls) keep them.
+pub(crate) fn events_of<'h>(said: impl IntoIterator<Item = &'h Op>) -> Vec<Event<'h>> {
     let mut events: Vec<Event<'_>> = Vec::new();
     let mut open: Option<(usize, &Op)> = None;
-    for op in history.nemesis() {
+    for op in said {
         if let Some((event, start)) = open
             && start.f == op.f
             && op.kind != Kind::Invoke

@@ -1,12 +1,10 @@
 //! The door: operations on registers and sets, typed and sorted by object.
 //!
-//! Everything that a checker cannot read is set aside with its index and the reason, never
-//! guessed at.
+//! For telling the contradictions of an object that was judged before.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashMap;
 
-use crate::history::{Call, History, Kind, Nanos, Op, Value};
+use crate::history::{Call, History, Kind, Nanos, Value};
 
 /// A time on a line that has a point before the history and one after every end of it: the
 /// initial value was there at [`BEFORE`], and what never returned returns at [`NEVER`].
@@ -64,23 +62,6 @@ pub(crate) struct SetCall<'h> {
     pub(crate) action: SetAction<'h>,
 }
 
-/// The operator's read of one node's own state after recovery.
-#[derive(Clone, Debug)]
-pub(crate) struct FinalRead<'h> {
-    pub(crate) call: Call<'h>,
-    pub(crate) node: Option<&'h Arc<str>>,
-    /// What the node held; none if it could not be read.
-    pub(crate) held: Option<&'h Value>,
-}
-
-/// An operation that could not be read.
-#[derive(Clone, Debug)]
-pub(crate) struct Unreadable<'h> {
-    pub(crate) index: usize,
-    pub(crate) key: &'h Value,
-    pub(crate) reason: String,
-}
-
 /// The operations on one object, in the order of their starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Object<'h, T> {
@@ -115,10 +96,6 @@ impl<'h, T> Objects<'h, T> {
         });
         self.list[position].calls.push(call);
     }
-
-    pub(crate) fn get(&self, key: &Value) -> Option<&Object<'h, T>> {
-        self.by_key.get(key).map(|&position| &self.list[position])
-    }
 }
 
 /// A history's operations, typed.
@@ -126,130 +103,40 @@ impl<'h, T> Objects<'h, T> {
 pub(crate) struct Typed<'h> {
     pub(crate) registers: Objects<'h, RegisterCall<'h>>,
     pub(crate) sets: Objects<'h, SetCall<'h>>,
-    pub(crate) final_registers: Objects<'h, FinalRead<'h>>,
-    pub(crate) final_sets: Objects<'h, FinalRead<'h>>,
-    pub(crate) unreadable: Vec<Unreadable<'h>>,
-    /// Reads of registers and sets that gave no answer.
-    pub(crate) unanswered_reads: usize,
 }
 
 impl<'h> Typed<'h> {
+    /// What cannot be read as an operation on a register or a set is left out: whoever asks has
+    /// judged the objects before, and wants contradictions in words.
+    ///
     /// **Cost**: linear.
     pub(crate) fn read(history: &'h History) -> Self {
         let mut typed = Self::default();
-        let mut foreign = Vec::new();
         for call in history.calls() {
             let key = call.invoke.key.as_ref().unwrap_or(&NIL);
             let result = call.complete.filter(|op| op.kind == Kind::Ok);
+            let result = result.map(|op| &op.value);
             let argument = &call.invoke.value;
-            if let Some(reason) = wrong_key(&call) {
-                typed.set_aside(call.invoke, key, reason);
-                continue;
-            }
-            match call.invoke.f.as_str() {
-                "read" => match result.map(|op| &op.value) {
-                    None => typed.unanswered_reads += 1,
-                    Some(Value::List(_) | Value::Map(_)) => {
-                        let reason = "it returned several values, not one";
-                        typed.set_aside(call.invoke, key, reason.to_owned());
-                    }
-                    Some(value) => {
-                        let action = Action::Read(value);
-                        typed.registers.push(key, RegisterCall { call, action });
-                    }
-                },
-                "write" if *argument == Value::Nil => {
-                    let reason = "it writes nil, which stands for an absent key";
-                    typed.set_aside(call.invoke, key, reason.to_owned());
-                }
-                "write" => {
-                    let action = Action::Write(argument);
-                    typed.registers.push(key, RegisterCall { call, action });
-                }
-                "cas" => match argument.as_list() {
-                    Some([old, new]) if *new != Value::Nil => {
-                        let action = Action::Cas { old, new };
-                        typed.registers.push(key, RegisterCall { call, action });
-                    }
-                    _ => {
-                        let reason = "its argument is not a list of an old and a new value";
-                        typed.set_aside(call.invoke, key, reason.to_owned());
-                    }
-                },
-                "add" => {
+            let action = match (call.invoke.f.as_str(), result, argument.as_list()) {
+                ("read", Some(Value::List(_) | Value::Map(_)), _) => continue,
+                ("read", Some(value), _) => Action::Read(value),
+                ("write", _, _) if *argument != Value::Nil => Action::Write(argument),
+                ("cas", _, Some([old, new])) if *new != Value::Nil => Action::Cas { old, new },
+                ("add", _, _) => {
                     let action = SetAction::Add(argument);
                     typed.sets.push(key, SetCall { call, action });
+                    continue;
                 }
-                "read-set" => match result.map(|op| op.value.as_list()) {
-                    None => typed.unanswered_reads += 1,
-                    Some(None) => {
-                        let reason = "its result is not a list of elements";
-                        typed.set_aside(call.invoke, key, reason.to_owned());
-                    }
-                    Some(Some(elements)) => {
-                        let action = SetAction::Read(elements);
-                        typed.sets.push(key, SetCall { call, action });
-                    }
-                },
-                "final-read" => typed.final_registers.push(key, final_read(call)),
-                "final-read-set" => typed.final_sets.push(key, final_read(call)),
-                _ if call.outcome() == Kind::Fail => {}
-                _ => foreign.push((call.invoke, key)),
-            }
-        }
-        // Another workload's operations are no business of ours, unless they touch our objects.
-        for (op, key) in foreign {
-            if typed.registers.get(key).is_some() || typed.sets.get(key).is_some() {
-                let reason = format!("{} is not an operation of registers or sets", op.f);
-                typed.set_aside(op, key, reason);
-            }
+                ("read-set", Some(Value::List(elements)), _) => {
+                    let action = SetAction::Read(elements);
+                    typed.sets.push(key, SetCall { call, action });
+                    continue;
+                }
+                _ => continue,
+            };
+            typed.registers.push(key, RegisterCall { call, action });
         }
         typed
-    }
-
-    fn set_aside(&mut self, op: &Op, key: &'h Value, reason: String) {
-        self.unreadable.push(Unreadable {
-            index: op.index,
-            key,
-            reason,
-        });
-    }
-
-    /// The keys of which something could not be read.
-    pub(crate) fn spoiled(&self) -> HashSet<&'h Value> {
-        self.unreadable.iter().map(|u| u.key).collect()
-    }
-
-    /// Why the unreadable operations leave the verdict open, if there are any.
-    pub(crate) fn why_unreadable(&self) -> Option<String> {
-        let first = self.unreadable.first()?;
-        Some(format!(
-            "{} operations could not be read; the first, at index {}: {}",
-            self.unreadable.len(),
-            first.index,
-            first.reason
-        ))
-    }
-}
-
-fn wrong_key(call: &Call<'_>) -> Option<String> {
-    let complete = call.complete?;
-    let asked = call.invoke.key.as_ref()?;
-    let answered = complete.key.as_ref()?;
-    (asked != answered).then(|| format!("it was asked of {asked} and answered for {answered}"))
-}
-
-fn final_read(call: Call<'_>) -> FinalRead<'_> {
-    let done = call.complete.filter(|op| op.kind == Kind::Ok);
-    FinalRead {
-        call,
-        // The operator asks one node; who was asked counts, whoever passed the answer on.
-        node: call
-            .invoke
-            .node
-            .as_ref()
-            .or_else(|| call.complete.and_then(|op| op.node.as_ref())),
-        held: done.map(|op| &op.value),
     }
 }
 

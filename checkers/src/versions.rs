@@ -143,9 +143,4 @@ impl<'h> Versions<'h> {
     pub(crate) fn id(&self, value: &Value) -> Option<usize> {
         self.ids.get(value).copied()
     }
-
-    /// A value that more than one operation may have written, if there is one.
-    pub(crate) fn repeated(&self) -> Option<&Version<'h>> {
-        self.list.iter().find(|version| version.writers > 1)
-    }
 }

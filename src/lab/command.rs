@@ -80,6 +80,7 @@ impl SpecArgs {
         LabSpec {
             nodes: self.nodes.into(),
             user_namespace: self.user_namespace,
+            layers: Vec::new(),
             halt_at: self.halt_at,
         }
     }

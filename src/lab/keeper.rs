@@ -110,6 +110,7 @@ fn boot(spec: &LabSpec, user_namespace: bool) -> Result<Booted, LabError> {
         login_public: keys.login_public.clone(),
         host_key: keys.host.clone(),
         hosts: hosts_file(spec.nodes),
+        layers: spec.layers.clone(),
     };
     for node in 1..=spec.nodes {
         blueprint.make_data(node)?;

@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::image::Layer;
 use crate::inventory::Host;
 
 /// What lab to make.
@@ -43,6 +44,8 @@ pub struct LabSpec {
     pub nodes: usize,
     /// Whether root uses user namespaces; an ordinary user always does.
     pub user_namespace: UserNamespace,
+    /// What the hosts see over the machine's own files, the first above the others.
+    pub layers: Vec<Layer>,
     /// For tests: stop for good at that point of the lab's life.
     pub halt_at: Option<Phase>,
 }
@@ -52,6 +55,7 @@ impl Default for LabSpec {
         Self {
             nodes: 5,
             user_namespace: UserNamespace::IfPossible,
+            layers: Vec::new(),
             halt_at: None,
         }
     }

@@ -20,6 +20,7 @@ use rustix::thread::{CapabilitySet, Gid, Uid, UnshareFlags};
 
 use super::idmap::NodeIds;
 use super::{LabError, link, sys};
+use crate::image::Layer;
 
 /// What all nodes of a lab have in common.
 pub(super) struct Blueprint {
@@ -35,6 +36,8 @@ pub(super) struct Blueprint {
     pub(super) host_key: String,
     /// The text of `/etc/hosts`.
     pub(super) hosts: String,
+    /// What is laid over the machine's own files.
+    pub(super) layers: Vec<Layer>,
 }
 
 /// Places that a node writes to and finds again after a restart, with their modes.
@@ -163,6 +166,9 @@ fn make_places(blueprint: &Blueprint, node: usize) -> Result<(), LabError> {
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
     )
     .map_err(|e| LabError::step("make mounts private", e))?;
+    for place in ["usr", "etc"] {
+        lay_over(&blueprint.layers, place)?;
+    }
     sys::make_tree_read_only(root)
         .map_err(|e| LabError::step("make the file system read-only (Linux 5.12 can)", e))?;
     mount_tmpfs(
@@ -183,6 +189,40 @@ fn make_places(blueprint: &Blueprint, node: usize) -> Result<(), LabError> {
     }
     // The lab's own directory holds the login key.
     hide(&blueprint.scratch)
+}
+
+/// Lays the layers over a place of the machine. Nothing of it can be written, so there is no
+/// upper directory, and the machine's own directory is the lowest.
+fn lay_over(layers: &[Layer], place: &str) -> Result<(), LabError> {
+    let host = Path::new("/").join(place);
+    let mut stack: Vec<String> = layers
+        .iter()
+        .map(|layer| layer.files.join(place))
+        .filter(|files| files.is_dir())
+        .map(|files| files.display().to_string())
+        .collect();
+    if stack.is_empty() {
+        return Ok(());
+    }
+    stack.push(host.display().to_string());
+    let failed =
+        |cause: String| LabError::step(format!("lay an image over {}", host.display()), cause);
+    // A colon parts the directories, and a comma the options.
+    if let Some(odd) = stack.iter().find(|path| path.contains([':', ','])) {
+        return Err(failed(format!(
+            "{odd} has a colon or a comma; choose another --images"
+        )));
+    }
+    let options = std::ffi::CString::new(format!("lowerdir={}", stack.join(":")));
+    let options = options.map_err(|error| failed(error.to_string()))?;
+    mount(
+        "schism-lab",
+        &host,
+        "overlay",
+        MountFlags::RDONLY | MountFlags::NODEV,
+        Some(&*options),
+    )
+    .map_err(|error| failed(error.to_string()))
 }
 
 fn hide(place: &Path) -> Result<(), LabError> {
@@ -240,7 +280,11 @@ fn make_etc(blueprint: &Blueprint, node: usize) -> Result<(), LabError> {
     for (name, text, mode) in [
         ("hostname", format!("n{node}\n"), 0o644),
         ("hosts", blueprint.hosts.clone(), 0o644),
-        ("passwd", with_plain_root(&passwd), 0o644),
+        (
+            "passwd",
+            with_users(&with_plain_root(&passwd), &blueprint.layers),
+            0o644,
+        ),
         (
             "shadow",
             "root:*:19000:0:99999:7:::\nsshd:*:19000::::::\n".to_owned(),
@@ -265,6 +309,21 @@ fn with_plain_root(passwd: &str) -> String {
         lines.push("sshd:x:65533:65534::/run/sshd:/bin/false");
     }
     lines.join("\n") + "\n"
+}
+
+/// With the users that layers need and the machine lacks.
+fn with_users(passwd: &str, layers: &[Layer]) -> String {
+    let mut text = passwd.to_owned();
+    let wanted = layers.iter().flat_map(|layer| &layer.users);
+    for (user, number) in wanted.zip(64_001..) {
+        if !text
+            .lines()
+            .any(|line| line.split(':').next() == Some(user))
+        {
+            text += &format!("{user}:x:{number}:{number}::/tmp:/bin/sh\n");
+        }
+    }
+    text
 }
 
 fn sshd_config(node: usize) -> String {
@@ -379,5 +438,16 @@ mod tests {
         let text = with_plain_root("root:x:0:0:root:/root:/usr/bin/fish\nbob:x:1:1::/:/bin/sh\n");
         assert!(text.starts_with("root:x:0:0:root:/root:/bin/sh\nbob:"));
         assert!(text.contains("\nsshd:"));
+    }
+
+    #[test]
+    fn users_of_a_layer_are_added_unless_they_are_there() {
+        let layer = Layer {
+            files: PathBuf::from("/layer"),
+            users: vec!["bob".into(), "postgres".into()],
+        };
+        let text = with_users("root:x:0:0::/:/bin/sh\nbob:x:1:1::/:/bin/sh\n", &[layer]);
+        assert_eq!(text.matches("bob:").count(), 1);
+        assert!(text.ends_with("\npostgres:x:64002:64002::/tmp:/bin/sh\n"));
     }
 }

@@ -13,6 +13,7 @@ pub mod known;
 pub mod markdown;
 pub mod recorded;
 pub mod table;
+pub mod tally;
 pub mod terminal;
 pub mod timeline;
 pub mod told;

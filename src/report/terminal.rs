@@ -1,6 +1,7 @@
 //! A verdict as text for a person at a terminal, or in a log.
 
 use checkers::Verdict;
+use checkers::lattice::Standing;
 
 use super::table::{Charset, plain, render, thousands};
 use super::verdict::{ClaimVerdict, Finding, RunVerdict, Status};
@@ -30,6 +31,7 @@ pub fn run(
         .collect();
     let head = ["claim", "verdict", "checked", "first evidence"];
     text += &format!("\n{}\n\n", render(&head, &rows, charset));
+    text += &standing(&verdict.standing);
     for claim in &verdict.claims {
         let first = verdict
             .findings
@@ -100,11 +102,21 @@ fn row(verdict: &RunVerdict, claim: &ClaimVerdict) -> Vec<String> {
         (None, None) => String::new(),
     };
     vec![
-        claim.claim.as_str().into(),
+        claim.claim.to_string(),
         sign(claim.verdict).into(),
         checked(verdict, claim.claim),
         evidence,
     ]
+}
+
+/// What is left of the guarantees, where more than one was judged.
+fn standing(standing: &Standing) -> String {
+    let line = |what: &str, levels: &[String]| match levels {
+        [] => String::new(),
+        levels => format!("  {what}  {}\n", levels.join(", ")),
+    };
+    let text = line("still stands", &standing.stands) + &line("refuted     ", &standing.refuted);
+    if text.is_empty() { text } else { text + "\n" }
 }
 
 fn sign(verdict: Verdict) -> &'static str {
@@ -115,13 +127,24 @@ fn sign(verdict: Verdict) -> &'static str {
     }
 }
 
+/// "reads of a known node": the first word is what is counted, unless it is only an adjective.
+fn plural(noun: &str) -> String {
+    match noun.split_once(' ') {
+        Some((first, rest)) if first.ends_with("ed") => format!("{first} {}", plural(rest)),
+        Some((first, rest)) => format!("{} {rest}", plural(first)),
+        None if noun.ends_with("us") => format!("{noun}es"),
+        None => format!("{noun}s"),
+    }
+}
+
 /// How much there was to judge.
 fn checked(verdict: &RunVerdict, claim: Claim) -> String {
-    let number = |checker: &str, name: &str| thousands(verdict.figure(checker, name).unwrap_or(0));
-    match claim {
-        Claim::Linearizable => format!("{} operations", number("linearizable", "ops_checked")),
-        Claim::NoLostWrites => format!("{} acknowledged writes", number("loss", "acknowledged")),
-        Claim::NoStaleReads => format!("{} reads", number("stale", "reads_judged")),
+    let Some((figure, noun)) = claim.measure() else {
+        return String::new();
+    };
+    match verdict.figure(claim.checker(), figure).unwrap_or(0) {
+        1 => format!("1 {noun}"),
+        count => format!("{} {}", thousands(count), plural(noun)),
     }
 }
 
@@ -137,7 +160,7 @@ pub fn story(finding: &Finding, picture: Option<&str>) -> String {
         "{}  {}{key}: {} is refuted by {} entries of the history\n",
         finding.id,
         finding.anomaly,
-        finding.claim.as_str(),
+        finding.claim,
         finding.ops.len()
     );
     for line in picture.unwrap_or_default().lines() {
@@ -260,13 +283,13 @@ const CAMPAIGN: [(&str, Column); 9] = [
     ("fault", |verdict| names(verdict).1),
     ("seed", |verdict| verdict.seed.to_string()),
     ("linearizable", |verdict| {
-        cell(verdict, Claim::Linearizable, None)
+        cell(verdict, Claim::LINEARIZABLE, None)
     }),
     ("acked writes lost", |verdict| {
-        cell(verdict, Claim::NoLostWrites, Some(lost(verdict)))
+        cell(verdict, Claim::NO_LOST_WRITES, Some(lost(verdict)))
     }),
     ("stale reads", |verdict| {
-        cell(verdict, Claim::NoStaleReads, Some(stale(verdict)))
+        cell(verdict, Claim::NO_STALE_READS, Some(stale(verdict)))
     }),
     ("write p50/p99 ms", latency),
     ("writable", writable),
@@ -383,7 +406,7 @@ fn expectation(verdict: &RunVerdict) -> String {
                 Some(Expected::Violated) => "be violated",
                 Some(Expected::Any) | None => "be judged",
             };
-            format!("{} should {wanted}", claim.claim.as_str())
+            format!("{} should {wanted}", claim.claim)
         })
         .collect();
     if words.is_empty() {

@@ -2,7 +2,8 @@
 //!
 //! Only the order of starts and ends is to scale, not the time between them.
 
-use checkers::history::{Call, History, Kind, Op, Value};
+use checkers::calls::Calls;
+use checkers::history::{Call, Kind, Op, Value};
 
 use super::table::Charset;
 use super::verdict::Finding;
@@ -42,14 +43,10 @@ impl Bar {
 
 /// The operations that prove a finding.
 #[must_use]
-pub fn evidence(history: &History, finding: &Finding) -> Vec<Bar> {
-    let proves = |call: &Call<'_>| {
-        let end = call.complete.map(|op| op.index);
-        finding.ops.contains(&call.invoke.index)
-            || end.is_some_and(|end| finding.ops.contains(&end))
-    };
-    let calls = history.calls().filter(proves);
-    calls.map(|call| Bar::of(&call)).collect()
+pub fn bars(calls: &Calls, finding: &Finding) -> Vec<Bar> {
+    let evidence = calls.by_indices(&finding.ops);
+    let ops = evidence.into_iter().map(|call| calls.ops(call));
+    ops.map(|ops| Bar::of(&calls.call(&ops))).collect()
 }
 
 /// What was asked and answered, in few words: `write 7`, `read = 7`.

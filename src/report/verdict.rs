@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use checkers::calls::Calls;
 use checkers::history::{History, Kind, Nanos, Op, Process};
+use checkers::lattice::Standing;
 use checkers::{Anomaly, Report, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,10 @@ pub struct RunVerdict {
     pub why: Option<String>,
     /// One for each claim.
     pub claims: Vec<ClaimVerdict>,
+    /// The strongest guarantees that still stand, and the weakest that are refuted.
+    #[serde(default)]
+    #[schemars(with = "serde_json::Value")]
+    pub standing: Standing,
     /// The contradictions, numbered `F1`, `F2` …, most telling first within a claim.
     pub findings: Vec<Finding>,
     /// What was done to the system, in order.
@@ -46,8 +51,43 @@ pub struct RunVerdict {
     pub coverage: BTreeMap<String, Outcomes>,
     /// The figures of each checker; units are in the names.
     pub figures: BTreeMap<String, serde_json::Value>,
+    /// What was tested.
+    #[serde(default)]
+    pub environment: Environment,
     /// Commands that repeat the judgement and the run.
     pub reproduce: Vec<String>,
+}
+
+/// What was tested, and how its errors were understood.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Environment {
+    /// The system's name.
+    pub system: String,
+    /// Its version, as the hosts tell it; none if it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its options.
+    pub configuration: serde_json::Value,
+    /// Its errors, and what each makes of an operation that changes something: `fail` if it
+    /// promises that nothing happened and never will, else `info`. Whatever is not here is
+    /// `info`.
+    pub errors: BTreeMap<String, String>,
+}
+
+impl Environment {
+    fn of(plan: &Plan) -> Self {
+        let word = |definite| if definite { "fail" } else { "info" };
+        let errors = plan.system.errors().into_iter();
+        Self {
+            system: plan.system.as_str().into(),
+            version: None,
+            configuration: plan.configuration(),
+            errors: errors
+                .map(|(error, definite)| (error, word(definite).into()))
+                .collect(),
+        }
+    }
 }
 
 /// What came out of a run as a whole.
@@ -186,17 +226,6 @@ pub struct Outcomes {
     pub errors: BTreeMap<String, u64>,
 }
 
-/// The claim that a checker judges; none for one that only measures.
-#[must_use]
-pub fn claim_of(checker: &str) -> Option<Claim> {
-    match checker {
-        "linearizable" => Some(Claim::Linearizable),
-        "loss" => Some(Claim::NoLostWrites),
-        "stale" => Some(Claim::NoStaleReads),
-        _ => None,
-    }
-}
-
 impl RunVerdict {
     /// The verdict on a history, from the reports of the checkers.
     ///
@@ -205,30 +234,28 @@ impl RunVerdict {
     /// Never: figures have a form in JSON.
     #[must_use]
     pub fn new(plan: &Plan, history: &History, reports: &[Report], recovery: Recovery) -> Self {
-        let verdict = Self::unjudged(plan, history.ops(), Status::Held, None, recovery);
-        verdict.judged(plan, reports)
+        Self::of_calls(plan, &Calls::of(history), reports, recovery)
     }
 
-    /// The verdict on calls without faults, from the reports of the checkers.
+    /// The same of a history as columns.
     ///
     /// # Panics
     ///
     /// Never: figures have a form in JSON.
     #[must_use]
-    pub fn of_calls(plan: &Plan, calls: &Calls, reports: &[Report]) -> Self {
-        let mut verdict = Self::unjudged(plan, &[], Status::Held, None, Recovery::default());
+    pub fn of_calls(plan: &Plan, calls: &Calls, reports: &[Report], recovery: Recovery) -> Self {
+        let mut verdict = Self::unjudged(plan, calls.nemesis(), Status::Held, None, recovery);
         verdict.coverage = coverage_of(calls);
-        verdict.judged(plan, reports)
-    }
-
-    fn judged(self, plan: &Plan, reports: &[Report]) -> Self {
-        let mut verdict = self;
-        for claim in Claim::ALL {
-            let of_claim = |report: &&Report| claim_of(&report.checker) == Some(claim);
-            if let Some(report) = reports.iter().find(of_claim) {
-                verdict.add_claim(plan, claim, report);
-            }
+        let mut claims: Vec<(Claim, &Report)> = reports
+            .iter()
+            .filter_map(|report| Some((Claim::of_checker(&report.checker)?, report)))
+            .collect();
+        let place = |claim: Claim| Claim::all().position(|c| c.checker() == claim.checker());
+        claims.sort_by_key(|(claim, _)| (place(*claim), *claim));
+        for (claim, report) in claims {
+            verdict.add_claim(plan, claim, report);
         }
+        verdict.standing = Standing::of(reports);
         for report in reports {
             let figures = serde_json::to_value(&report.figures);
             let figures = figures.expect("figures have a form in JSON");
@@ -265,11 +292,13 @@ impl RunVerdict {
             exit_code: status.exit_code(),
             why,
             claims: Vec::new(),
+            standing: Standing::default(),
             findings: Vec::new(),
             faults: faults(ops),
             recovery,
             coverage: coverage(ops),
             figures: BTreeMap::new(),
+            environment: Environment::of(plan),
             reproduce: Vec::new(),
         }
     }

@@ -6,6 +6,9 @@ use std::time::Duration;
 use crate::cluster::{DbError, Node};
 use crate::remote::{Command, quote};
 
+/// Where everything of ours lives on a host.
+pub(super) const HOME: &str = "/var/lib/schism";
+
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a process lives on a host.
@@ -17,6 +20,8 @@ pub struct Daemon {
     pub args: Vec<String>,
     /// The directory that it runs in; its log and its process id are kept there.
     pub directory: String,
+    /// As which user it runs, and owns its directory; none is root.
+    pub user: Option<&'static str>,
 }
 
 impl Daemon {
@@ -36,8 +41,8 @@ impl Daemon {
         let (pid_file, program) = (quote(&self.pid_file()), quote(&self.program));
         format!(
             "pid=$(cat {pid_file} 2>/dev/null) || {{ echo 'no process id was kept' >&2; exit 8; }}\n\
-             [ \"$(readlink /proc/$pid/exe)\" = {program} ] \
-             || {{ echo \"process $pid is not running\" >&2; exit 8; }}\n"
+             [ \"$(readlink /proc/$pid/exe)\" = \"$(readlink -f {program})\" ] \
+             || {{ echo \"process $pid is not running\" >&2; exit 8; }}\n{CHILDREN}"
         )
     }
 
@@ -52,11 +57,15 @@ impl Daemon {
             .map(|word| quote(word))
             .collect();
         let (log, pid_file) = (quote(&self.log()), quote(&self.pid_file()));
+        let user = self.user.map_or(String::new(), |user| {
+            format!("setpriv --reuid={user} --regid=\"$(id -g {user})\" --clear-groups ")
+        });
         let script = format!(
             "cd {directory} || exit 1\n\
-             pid=$(cat {pid_file} 2>/dev/null) && [ \"$(readlink /proc/$pid/exe)\" = {program} ] \
+             pid=$(cat {pid_file} 2>/dev/null) \
+             && [ \"$(readlink /proc/$pid/exe)\" = \"$(readlink -f {program})\" ] \
              && {{ echo \"process $pid is running already\" >&2; exit 9; }}\n\
-             setsid {command} </dev/null >>{log} 2>&1 &\n\
+             setsid {user}{command} </dev/null >>{log} 2>&1 &\n\
              echo $! > {pid_file}\n",
             directory = quote(&self.directory),
             program = quote(&self.program),
@@ -65,27 +74,31 @@ impl Daemon {
         run(node, script).await.map(drop)
     }
 
-    /// Kills the process and waits until it is gone.
+    /// Kills the process and its children, and waits until they are gone.
     ///
     /// # Errors
     ///
     /// [`DbError`] when it was not running, or is still there after two seconds.
     pub async fn kill(&self, node: &Node) -> Result<String, DbError> {
-        let script = self.find() + "kill -9 $pid || exit 1\n" + GONE;
+        // Stopped first, it has no more children.
+        let script = self.find() + "kill -STOP $pid || exit 1\n" + STRIKE + GONE;
         run(node, script).await
     }
 
-    /// Kills the process if it is running, and removes its directory.
+    /// Kills the process if it is running, and makes its directory anew, empty.
     ///
     /// # Errors
     ///
     /// [`DbError`] when the host refuses.
     pub async fn wipe(&self, node: &Node) -> Result<(), DbError> {
         let script = format!(
-            "( {find} kill -CONT $pid; kill -9 $pid\n {GONE} ) >/dev/null 2>&1\n\
-             rm -rf -- {directory} && mkdir -p -- {directory}\n",
+            "( {find} kill -STOP $pid\n{STRIKE}{GONE} ) >/dev/null 2>&1\n\
+             rm -rf -- {directory} && mkdir -p -- {directory}{handed}\n",
             find = self.find(),
             directory = quote(&self.directory),
+            handed = self.user.map_or(String::new(), |user| {
+                format!(" && chown {user}: {}", quote(&self.directory))
+            }),
         );
         run(node, script).await.map(drop)
     }
@@ -98,7 +111,10 @@ impl Daemon {
     pub async fn pause(&self, node: &Node) -> Result<String, DbError> {
         run(
             node,
-            self.find() + "kill -STOP $pid || exit 1\n" + &until("T", "stopped"),
+            self.find()
+                + "kill -STOP $pid || exit 1\n\
+                   for child in $(children); do kill -STOP $child; done 2>/dev/null\n"
+                + &until("T", "stopped"),
         )
         .await
     }
@@ -111,7 +127,10 @@ impl Daemon {
     pub async fn resume(&self, node: &Node) -> Result<String, DbError> {
         run(
             node,
-            self.find() + "kill -CONT $pid || exit 1\n" + &until("[RSDI]", "running"),
+            self.find()
+                + "for child in $(children); do kill -CONT $child; done 2>/dev/null\n\
+                   kill -CONT $pid || exit 1\n"
+                + &until("[RSDI]", "running"),
         )
         .await
     }
@@ -123,10 +142,23 @@ impl Daemon {
     }
 }
 
+/// Shell text: `children` prints those of process `$pid`. Some systems are a process a
+/// connection, and each of them can still write.
+const CHILDREN: &str = "children() {\n\
+     grep -l \"^PPid:[[:space:]]*$pid\\$\" /proc/[0-9]*/status 2>/dev/null | cut -d/ -f3\n\
+     }\n";
+
+/// Shell text: kills `$pid`, which was stopped, and its children.
+const STRIKE: &str = "kids=$(children)\n\
+     for kid in $kids; do kill -9 $kid; done 2>/dev/null\n\
+     kill -9 $pid || exit 1\n";
+
 /// A process that was killed and not yet collected is a zombie: it runs no more.
 const GONE: &str = "i=0\n\
-     while [ -e /proc/$pid ] && ! grep -q '^State:[[:space:]]*[ZX]' /proc/$pid/status 2>/dev/null; do\n\
-       i=$((i+1)); [ $i -gt 200 ] && { echo \"process $pid survives\" >&2; exit 7; }; sleep 0.01\n\
+     for one in $pid $kids; do\n\
+     while [ -e /proc/$one ] && ! grep -q '^State:[[:space:]]*[ZX]' /proc/$one/status 2>/dev/null; do\n\
+       i=$((i+1)); [ $i -gt 200 ] && { echo \"process $one survives\" >&2; exit 7; }; sleep 0.01\n\
+     done\n\
      done\n\
      echo \"process $pid is gone\"\n";
 

@@ -1,5 +1,121 @@
 //! The systems that can be tested: how each is installed and talked to, and its table of
-//! definite errors.
+//! definite errors. [`SystemName`] is the list of all there are.
 
 pub mod daemon;
+pub mod etcd;
+mod host;
+mod http;
 pub mod leader_follower;
+pub mod postgresql;
+pub mod redis;
+pub mod routing;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::client::AnyConnect;
+use crate::cluster::Db;
+
+/// A system under test, ready to be deployed and asked.
+pub struct System {
+    /// How it is installed and steered.
+    pub db: Arc<dyn Db>,
+    /// Opens its clients.
+    pub clients: AnyConnect,
+}
+
+/// What a system may need of the control host.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// The program of the reference nodes.
+    pub node_binary: &'a Path,
+}
+
+/// The systems that can be tested.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SystemName {
+    /// The reference node for leader–follower replication.
+    #[default]
+    LeaderFollower,
+    /// etcd: a Raft group of key-value stores.
+    Etcd,
+    /// Redis with Sentinel: a primary and asynchronous replicas.
+    Redis,
+    /// PostgreSQL with streaming replication.
+    Postgresql,
+}
+
+impl SystemName {
+    /// All systems, in the order of the lists.
+    pub const ALL: [Self; 4] = [
+        Self::LeaderFollower,
+        Self::Etcd,
+        Self::Redis,
+        Self::Postgresql,
+    ];
+
+    /// The word that trial files use, and the name of the table with its options.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LeaderFollower => "leader-follower",
+            Self::Etcd => "etcd",
+            Self::Redis => "redis",
+            Self::Postgresql => "postgresql",
+        }
+    }
+
+    /// What it is, for lists.
+    #[must_use]
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::LeaderFollower => "the reference node for leader–follower replication",
+            Self::Etcd => "etcd: a Raft group of key-value stores",
+            Self::Redis => "Redis with Sentinel: a primary and asynchronous replicas",
+            Self::Postgresql => "PostgreSQL with streaming replication",
+        }
+    }
+
+    /// The operations of workloads that its clients speak.
+    #[must_use]
+    pub fn operations(self) -> &'static [&'static str] {
+        match self {
+            Self::LeaderFollower => leader_follower::OPERATIONS,
+            Self::Etcd => etcd::OPERATIONS,
+            Self::Redis => redis::OPERATIONS,
+            Self::Postgresql => postgresql::OPERATIONS,
+        }
+    }
+
+    /// Whether an operator makes another node lead; else the nodes decide for themselves.
+    #[must_use]
+    pub fn is_promoted_by_operator(self) -> bool {
+        match self {
+            Self::LeaderFollower | Self::Postgresql => true,
+            Self::Etcd | Self::Redis => false,
+        }
+    }
+
+    /// Its errors, and whether each promises that an operation that changes something did not
+    /// happen and never will. What is not in the table is of unknown outcome.
+    #[must_use]
+    pub fn errors(self) -> Vec<(String, bool)> {
+        match self {
+            Self::LeaderFollower => leader_follower::definite_errors()
+                .map(|(code, definite)| (format!("{code:?}"), definite))
+                .collect(),
+            Self::Etcd => table(etcd::ERRORS),
+            Self::Redis => table(redis::ERRORS),
+            Self::Postgresql => table(postgresql::ERRORS),
+        }
+    }
+}
+
+fn table(errors: &[(&str, bool)]) -> Vec<(String, bool)> {
+    let own = |(error, definite): &(&str, bool)| ((*error).to_owned(), *definite);
+    errors.iter().map(own).collect()
+}

@@ -15,12 +15,26 @@
 //! assert_ne!(report.verdict, Verdict::Held);
 //! ```
 
+pub mod bank;
+pub mod causal_reverse;
+pub mod convergence;
+pub mod counter;
 pub mod finals;
 pub mod generator;
+mod groups;
 mod load;
+pub mod lock;
+pub mod log;
+pub mod long_fork;
 pub mod mixed;
+pub mod monotonic;
+pub mod queue;
 pub mod register;
+pub mod sessions;
 pub mod set;
+pub mod set_full;
+pub mod unique_ids;
+pub mod write_skew;
 
 use checkers::Checker;
 use generator::Generator;
@@ -56,6 +70,10 @@ pub struct Options {
     pub adds_per_set: u32,
     /// How many of a hundred operations on sets read one whole.
     pub read_set_percent: u32,
+    /// How many of a hundred changes of the sets of `convergence` are removes.
+    pub remove_percent: u32,
+    /// How many of a hundred changes of counters are decrements.
+    pub decrement_percent: u32,
 }
 
 impl Default for Options {
@@ -69,6 +87,8 @@ impl Default for Options {
             active_sets: 2,
             adds_per_set: 300,
             read_set_percent: 10,
+            remove_percent: 30,
+            decrement_percent: 0,
         }
     }
 }
@@ -97,10 +117,34 @@ impl About {
 /// All workloads there are. `cas` is asked for only if [`Options::cas_percent`] says so.
 pub const WORKLOADS: &[About] = &[
     About {
+        name: "counter",
+        operations: &["increment", "decrement", "read"],
+        detects: "changes that are lost or counted twice, nodes that disagree, outages",
+        make: counter::workload,
+    },
+    About {
+        name: "log",
+        operations: &["send", "poll"],
+        detects: "lost, skipped, doubled, reordered messages, how far polls are behind, outages",
+        make: log::workload,
+    },
+    About {
         name: "mixed",
         operations: &["read", "write", "cas", "add", "read-set"],
         detects: "what register and set detect, at once",
         make: mixed::workload,
+    },
+    About {
+        name: "convergence",
+        operations: &["read", "write", "cas", "add", "remove", "read-set"],
+        detects: "nodes that differ in the end, deletes undone, orders that nodes do not share, stale reads",
+        make: convergence::workload,
+    },
+    About {
+        name: "queue",
+        operations: &["enqueue", "dequeue", "drain"],
+        detects: "lost, doubled, reordered and phantom elements, outages",
+        make: queue::workload,
     },
     About {
         name: "register",
@@ -109,10 +153,64 @@ pub const WORKLOADS: &[About] = &[
         make: register::workload,
     },
     About {
+        name: "sessions",
+        operations: &["read", "write", "cas"],
+        detects: "broken promises to sessions, causal and sequential order, and what register detects",
+        make: sessions::workload,
+    },
+    About {
         name: "set",
         operations: &["add", "read-set"],
         detects: "lost, divergent, duplicate and phantom elements, outages",
         make: set::workload,
+    },
+    About {
+        name: "set-full",
+        operations: &["add", "read-set"],
+        detects: "elements that are lost, late or come and go, on which node, outages",
+        make: set_full::workload,
+    },
+    About {
+        name: "unique-ids",
+        operations: &["generate"],
+        detects: "ids that were given out twice",
+        make: unique_ids::workload,
+    },
+    About {
+        name: "lock",
+        operations: &["acquire", "release", "guarded-write", "guarded-read"],
+        detects: "locks that two hold, fencing tokens that repeat or go back, old tokens that are accepted",
+        make: lock::workload,
+    },
+    About {
+        name: "bank",
+        operations: &["transfer", "read"],
+        detects: "money made or lost and by which transfer, missing accounts, balances below zero",
+        make: bank::workload,
+    },
+    About {
+        name: "long-fork",
+        operations: &["txn"],
+        detects: "two reads that saw two writes in opposite orders",
+        make: long_fork::workload,
+    },
+    About {
+        name: "causal-reverse",
+        operations: &["txn"],
+        detects: "reads that see a write and miss an earlier one, of anybody or of the same client",
+        make: causal_reverse::workload,
+    },
+    About {
+        name: "monotonic",
+        operations: &["increment", "read"],
+        detects: "values that two increments made, values and timestamps that go back",
+        make: monotonic::workload,
+    },
+    About {
+        name: "write-skew",
+        operations: &["txn", "insert"],
+        detects: "transactions that each replaced what the other had decided by",
+        make: write_skew::workload,
     },
 ];
 

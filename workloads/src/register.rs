@@ -40,13 +40,16 @@ pub fn workload(options: &Options) -> Workload {
 
 /// Everything that can be judged of registers.
 pub(crate) fn checker(name: &str) -> Box<dyn Checker> {
-    let all: Vec<Box<dyn Checker>> = vec![
+    Box::new(AllOf::new(name, checkers()))
+}
+
+pub(crate) fn checkers() -> Vec<Box<dyn Checker>> {
+    vec![
         Box::new(Linearizable::default()),
         Box::new(Loss),
         Box::new(Stale),
         Box::new(Availability),
-    ];
-    Box::new(AllOf::new(name, all))
+    ]
 }
 
 #[derive(Debug)]
@@ -96,9 +99,40 @@ impl Registers {
 
     pub(crate) fn invocation(&mut self, values: &mut Values, rng: &mut ChaCha8Rng) -> Invocation {
         let place = rng.random_range(0..self.active.len());
+        let reads = self.is_written(place) || percent(rng, self.read_percent);
+        self.ask(place, reads, values, rng)
+    }
+
+    /// How many are in use.
+    pub(crate) fn len(&self) -> usize {
+        self.active.len()
+    }
+
+    /// The key of the one at that place.
+    pub(crate) fn key(&self, place: usize) -> &Value {
+        &self.active[place].key
+    }
+
+    /// Where the one of that key is, while it is in use.
+    pub(crate) fn place(&self, key: &Value) -> Option<usize> {
+        self.active.iter().position(|register| register.key == *key)
+    }
+
+    fn is_written(&self, place: usize) -> bool {
+        self.active[place].writes >= self.writes_per_key
+    }
+
+    /// A read of the one at that place, or else a change; a read too if it had all its writes.
+    pub(crate) fn ask(
+        &mut self,
+        place: usize,
+        reads: bool,
+        values: &mut Values,
+        rng: &mut ChaCha8Rng,
+    ) -> Invocation {
+        let is_written = self.is_written(place);
         let register = &mut self.active[place];
-        let is_written = register.writes >= self.writes_per_key;
-        if is_written || percent(rng, self.read_percent) {
+        if is_written || reads {
             let read = on(&register.key, "read", Value::Nil);
             register.last_reads += u32::from(is_written);
             self.retire(place);

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `0:w1` `0:r` `0:c1,2` | process 0 begins to write 1, to read, to set 2 where 1 is expected |
 //! | `0:a5` `0:rs` | begins to add 5 to a set, to read it whole |
-//! | `9:fr` `9:frs` | begins the final read of a register, of a set |
+//! | `9:fr` `9:frs` `9:frc` | begins the final read of a register, of a set, of a counter |
 //! | `0:ok` `0:ok=3` `0:ok=nil` `0:ok=[1,2]` | ends well, with that result |
 //! | `0:fail` `0:info` | ends so |
 //! | `n:partition` `n:phase=load` | an entry of the nemesis |
@@ -123,6 +123,7 @@ fn beginning(verb: &str) -> (&'static str, Value, &'static str) {
         "rs" => ("read-set", Value::Nil, "s"),
         "fr" => ("final-read", Value::Nil, "x"),
         "frs" => ("final-read-set", Value::Nil, "s"),
+        "frc" => ("final-read-counter", Value::Nil, "x"),
         _ => match verb.split_at(1) {
             ("w", argument) => ("write", value(argument), "x"),
             ("c", argument) => ("cas", value(&format!("[{argument}]")), "x"),

@@ -63,6 +63,24 @@ impl Counters {
     }
 }
 
+/// What proves that a counter cannot be: name, calls, conclusion.
+pub(crate) type Proof = (&'static str, Vec<u32>, String);
+
+/// Judges the calls of one counter exactly, given in the order of their starts; none if only a
+/// search could, or one of them cannot be read.
+pub(crate) fn of_one_step(calls: &Calls, of: &[u32]) -> Option<Result<(), Proof>> {
+    let counters = Counters::new(calls);
+    let mut rows = Vec::with_capacity(of.len());
+    for &call in of {
+        rows.extend(counters.row(calls, call).ok()?);
+    }
+    match counters.judge(calls, &rows) {
+        Finding::Linearizable { .. } => Some(Ok(())),
+        Finding::Violated(found) => Some(Err((found.name, found.calls, found.conclusion))),
+        Finding::Contradicted | Finding::Search(_) | Finding::Unreadable(_) => None,
+    }
+}
+
 fn int(calls: &Calls, number: u32) -> Option<i64> {
     match calls.values.get(number) {
         Interned::Int(number) => Some(number),

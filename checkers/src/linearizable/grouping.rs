@@ -8,25 +8,25 @@ use crate::history::dictionary::Interned;
 const NO_FUNCTION: u16 = u16::MAX;
 
 /// The place of a function's name, or one that no call has.
-pub(super) fn function(calls: &Calls, name: &str) -> u16 {
+pub(crate) fn function(calls: &Calls, name: &str) -> u16 {
     calls.function(name).unwrap_or(NO_FUNCTION)
 }
 
 /// Why a call cannot be read: its function.
-pub(super) fn strange(calls: &Calls, call: u32, of: &str) -> String {
+pub(crate) fn strange(calls: &Calls, call: u32, of: &str) -> String {
     let name = &calls.fs.list()[usize::from(calls.f[call as usize])];
     format!("{name} is not an operation of {of}")
 }
 
 /// The result of a call that was acknowledged, unless it is a pair that has no number.
 #[inline]
-pub(super) fn result(calls: &Calls, call: u32) -> Option<u32> {
+pub(crate) fn result(calls: &Calls, call: u32) -> Option<u32> {
     let number = calls.result(call);
     ((number as usize) < calls.values.len()).then_some(number)
 }
 
 /// A value in words.
-pub(super) fn word(calls: &Calls, number: u32) -> String {
+pub(crate) fn word(calls: &Calls, number: u32) -> String {
     match calls.values.get(number) {
         Interned::Str(text) if text.chars().count() > 40 => {
             let start: String = text.chars().take(40).collect();
@@ -38,7 +38,7 @@ pub(super) fn word(calls: &Calls, number: u32) -> String {
 }
 
 /// " at" a time, if the history bears times.
-pub(super) fn at(calls: &Calls, rank: Rank) -> String {
+pub(crate) fn at(calls: &Calls, rank: Rank) -> String {
     if calls.is_untimed() {
         String::new()
     } else {
@@ -47,13 +47,13 @@ pub(super) fn at(calls: &Calls, rank: Rank) -> String {
 }
 
 /// Adds a call to those that prove something, unless it is there already.
-pub(super) fn add_once(calls: &mut Vec<u32>, call: u32) {
+pub(crate) fn add_once(calls: &mut Vec<u32>, call: u32) {
     if !calls.contains(&call) {
         calls.push(call);
     }
 }
 
-pub(super) fn narrow(number: usize) -> u32 {
+pub(crate) fn narrow(number: usize) -> u32 {
     u32::try_from(number).expect("calls are numbered with 32 bits")
 }
 
@@ -74,7 +74,7 @@ fn extent(pairs: impl Iterator<Item = (u32, u32)>) -> (u32, u32, usize) {
 /// their order, which must be a rising one.
 ///
 /// **Cost**: linear if the numbers are dense, else that of sorting; 12 bytes a pair.
-pub(super) fn sorted_by_number(pairs: impl Iterator<Item = (u32, u32)> + Clone) -> Vec<u32> {
+pub(crate) fn sorted_by_number(pairs: impl Iterator<Item = (u32, u32)> + Clone) -> Vec<u32> {
     let (low, high, count) = extent(pairs.clone());
     if count == 0 {
         return Vec::new();
@@ -105,7 +105,7 @@ pub(super) fn sorted_by_number(pairs: impl Iterator<Item = (u32, u32)> + Clone) 
 }
 
 #[inline]
-pub(super) fn pack(high: u32, low: u32) -> u64 {
+pub(crate) fn pack(high: u32, low: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
@@ -114,18 +114,18 @@ pub(super) fn pack(high: u32, low: u32) -> u64 {
     clippy::cast_possible_truncation,
     reason = "the lower half is asked for"
 )]
-pub(super) fn low_half(packed: u64) -> u32 {
+pub(crate) fn low_half(packed: u64) -> u32 {
     packed as u32
 }
 
 #[inline]
-pub(super) fn high_half(packed: u64) -> u32 {
+pub(crate) fn high_half(packed: u64) -> u32 {
     low_half(packed >> 32)
 }
 
 /// Where each number stands: one place a number.
 #[derive(Debug)]
-pub(super) enum Places {
+pub(crate) enum Places {
     /// By number from the first on: one more than the place.
     Table { first: u32, places: Vec<u32> },
     /// Number and place, sorted.
@@ -136,7 +136,7 @@ impl Places {
     /// Of pairs of a number and a place; two places of one number, if there are such.
     ///
     /// **Cost**: linear if the numbers are dense, else that of sorting; 8 bytes a pair.
-    pub(super) fn of(
+    pub(crate) fn of(
         pairs: impl Iterator<Item = (u32, u32)> + Clone,
     ) -> (Self, Option<(u32, u32)>) {
         let (low, high, count) = extent(pairs.clone());
@@ -166,7 +166,7 @@ impl Places {
     }
 
     #[inline]
-    pub(super) fn find(&self, number: u32) -> Option<u32> {
+    pub(crate) fn find(&self, number: u32) -> Option<u32> {
         match self {
             Self::Table { first, places } => {
                 let slot = number.checked_sub(*first)?;
@@ -186,7 +186,7 @@ impl Places {
 ///
 /// Such instants never go back within a part, and none is after the end of its call, so the
 /// calls in the order of these instants agree with real time.
-pub(super) fn interleave(mut timed: Vec<(Rank, u32)>) -> Vec<u32> {
+pub(crate) fn interleave(mut timed: Vec<(Rank, u32)>) -> Vec<u32> {
     timed.sort_by_key(|(instant, _)| *instant);
     timed.into_iter().map(|(_, call)| call).collect()
 }

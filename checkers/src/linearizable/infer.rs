@@ -41,11 +41,11 @@ const READS_NUMBER: u32 = 1 << 30;
 const FOREIGN: u32 = 1 << 31;
 
 /// The operator's own reads after recovery; they are no client's.
-const IGNORED: [&str; 2] = ["final-read", "final-read-set"];
+const IGNORED: [&str; 3] = ["final-read", "final-read-set", "final-read-counter"];
 
 /// Tells the calls that are no client's.
 #[derive(Clone, Copy)]
-pub(super) struct Ignored([Option<u16>; 2]);
+pub(super) struct Ignored([Option<u16>; IGNORED.len()]);
 
 impl Ignored {
     pub(super) fn of(calls: &Calls) -> Self {

@@ -39,12 +39,13 @@ mod blocks;
 mod certificate;
 mod container;
 mod counter;
+pub(crate) use counter::of_one_step as counter_of_one_step;
 mod elements;
 mod exact;
 #[cfg(test)]
 mod exact_tests;
 mod fifo;
-mod grouping;
+pub(crate) mod grouping;
 mod grow_only;
 mod ids;
 mod infer;

@@ -63,12 +63,12 @@ pub(crate) fn method(story: &Story<'_>) -> Markup {
         ));
         page.raw("</details>");
     }
-    let named = |claim: &&Claim| {
+    let named = |claim: &Claim| {
         told.claims
             .iter()
             .any(|other| other.claim == claim.as_str())
     };
-    let not: Vec<&str> = (Claim::ALL.iter())
+    let not: Vec<&str> = Claim::all()
         .filter(|claim| !named(claim))
         .map(|claim| claim.as_str())
         .collect();

@@ -206,28 +206,14 @@ fn tiles(page: &mut Markup, told: &Told) {
 
 /// What must come out of a claim, as its plan has it.
 fn meaning(name: &str) -> Option<&'static str> {
-    Claim::ALL
-        .into_iter()
-        .find(|claim| claim.as_str() == name)
-        .map(Claim::meaning)
+    name.parse::<Claim>().ok().map(Claim::meaning)
 }
 
-/// Which checker tells of a claim, and which of its figures says how much it judged.
-const CHECKED: [(&str, &str, &str, &str); 3] = [
-    ("linearizable", "linearizable", "ops_checked", "operation"),
-    (
-        "no-lost-writes",
-        "loss",
-        "acknowledged",
-        "acknowledged write",
-    ),
-    ("no-stale-reads", "stale", "reads_judged", "read"),
-];
-
 pub(crate) fn checked(told: &Told, claim: &str) -> String {
-    let known = CHECKED.iter().find(|(name, ..)| *name == claim);
-    let count = known.and_then(|(_, checker, figure, noun)| {
-        let count = usize::try_from(told.figure(checker, figure)?).ok()?;
+    let known = claim.parse::<Claim>().ok();
+    let count = known.and_then(|claim| {
+        let (figure, noun) = claim.measure()?;
+        let count = usize::try_from(told.figure(claim.checker(), figure)?).ok()?;
         Some(many(count, noun))
     });
     count.unwrap_or_else(|| "–".into())

@@ -9,19 +9,9 @@ use workloads::generator::Invocation;
 
 use super::session::{Asked, Session, Sessions, Silence};
 use super::{CLIENT_PORT, Directory};
-use crate::client::{Client, Connect, Reply, Route};
+use crate::client::{Client, Clientele, Connect, Reply};
 use crate::cluster::Node;
-
-/// Settings for every HTTP client of ours: no proxy, no retry, no redirect.
-pub(super) fn http() -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .no_proxy()
-        .retry(reqwest::retry::never())
-        .redirect(reqwest::redirect::Policy::none())
-        .pool_max_idle_per_host(1)
-        .tcp_nodelay(true)
-        .connect_timeout(Duration::from_millis(300))
-}
+use crate::systems::http::http;
 
 /// Opens clients.
 pub struct Clients {
@@ -31,15 +21,9 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// For so many slots, which all begin by believing that the first node leads.
+    /// All slots begin by believing that the first node leads.
     #[must_use]
-    pub fn new(
-        nodes: &[Node],
-        route: Route,
-        slots: u32,
-        seed: u64,
-        directory: Arc<Directory>,
-    ) -> Self {
+    pub fn new(nodes: &[Node], clientele: Clientele, directory: Arc<Directory>) -> Self {
         let names = nodes.iter().map(|node| Arc::clone(&node.name));
         let url = |node: &Node| {
             format!(
@@ -48,7 +32,7 @@ impl Clients {
             )
         };
         Self {
-            sessions: Sessions::new(names, route, slots, seed, directory),
+            sessions: Sessions::new(names, clientele, directory),
             urls: nodes.iter().map(url).collect(),
         }
     }

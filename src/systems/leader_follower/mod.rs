@@ -15,16 +15,19 @@ mod simulated;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fixtures::config::{Member, Mode, NodeConfig};
 use serde::{Deserialize, Serialize};
 
-use super::daemon::Daemon;
+use super::daemon::{Daemon, HOME};
+use super::http::http;
+use super::{Surroundings, System};
+use crate::client::{AnyConnect, Clientele};
 use crate::cluster::{DbError, Node};
 use crate::remote::Command;
 
+pub use super::routing::Directory;
 pub use client::{Clients, LeaderFollowerClient};
 pub use session::definite_errors;
 pub use simulated::{Ended, Simulated};
@@ -47,33 +50,31 @@ impl Switches {
     }
 }
 
-/// Where everything of ours lives on a host.
-const HOME: &str = "/var/lib/schism";
+/// The operations that clients speak.
+pub(super) const OPERATIONS: &[&str] = &["read", "write", "cas", "add", "read-set"];
 const CLIENT_PORT: u16 = 7400;
 const PEER_PORT: u16 = 7401;
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
 /// A node starts within a tenth of a second; a loaded machine may need far longer.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
-/// Who leads, as the operator announces it to the clients that listen.
-#[derive(Debug, Default)]
-pub struct Directory {
-    /// Zero: nothing announced yet; otherwise `announcement << 8 | position`.
-    cell: AtomicU64,
-}
-
-impl Directory {
-    fn announce(&self, position: usize) {
-        let count = (self.cell.load(Ordering::Relaxed) >> 8) + 1;
-        self.cell
-            .store(count << 8 | (position as u64 & 0xff), Ordering::Relaxed);
-    }
-
-    /// The number of the last announcement, and the node that it named.
-    fn last(&self) -> Option<(u64, usize)> {
-        let cell = self.cell.load(Ordering::Relaxed);
-        (cell != 0).then(|| (cell >> 8, usize::from(cell.to_le_bytes()[0])))
-    }
+/// The system as a run uses it.
+///
+/// # Errors
+///
+/// [`DbError::Artefact`] when the node program is missing or not a program.
+pub fn system(
+    switches: &Switches,
+    nodes: &[Node],
+    clientele: Clientele,
+    surroundings: &Surroundings<'_>,
+) -> Result<System, DbError> {
+    let db = Nodes::new(switches.0.clone(), surroundings.node_binary)?;
+    let clients = Clients::new(nodes, clientele, db.directory());
+    Ok(System {
+        db: Arc::new(db),
+        clients: AnyConnect::new(clients),
+    })
 }
 
 /// The nodes of a cluster, as files and processes on hosts.
@@ -105,7 +106,7 @@ impl Nodes {
     /// Never: the HTTP client has no setting that can fail.
     pub fn new(mode: Mode, binary: &Path) -> Result<Self, DbError> {
         let binary = Binary::read(binary)?;
-        let http = client::http().build().expect("no setting of it can fail");
+        let http = http().build().expect("no setting of it can fail");
         Ok(Self {
             mode,
             binary,
@@ -125,6 +126,7 @@ impl Nodes {
             program: format!("{HOME}/bin/{}/schism-node", self.binary.hash),
             args: vec!["--config".into(), format!("{HOME}/node/config.json")],
             directory: format!("{HOME}/node"),
+            user: None,
         }
     }
 
@@ -171,7 +173,7 @@ impl Nodes {
             nodes: members.collect(),
             initial_leader: all[0].name.to_string(),
             data_dir: format!("{HOME}/node/data").into(),
-            mode: self.mode.clone(),
+            mode: self.mode.clone().into(),
         };
         let text = serde_json::to_vec_pretty(&config).expect("a configuration has a form in JSON");
         let script = format!("cat > {HOME}/node/config.json");
@@ -231,15 +233,6 @@ fn elf_machine(name: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn announcements_count_up() {
-        let directory = Directory::default();
-        assert_eq!(directory.last(), None);
-        directory.announce(3);
-        directory.announce(0);
-        assert_eq!(directory.last(), Some((2, 0)));
-    }
 
     #[test]
     fn a_text_is_not_a_node_program() {

@@ -14,6 +14,7 @@ use super::failover::{self, Consulted};
 use super::{CLIENT_PORT, HOME, Nodes, START_LIMIT};
 use crate::cluster::{Db, DbError, Equal, Job, Leaders, Node, Processes};
 use crate::remote::on_all;
+use crate::systems::http::in_words;
 
 /// How long a healthy node may take to answer the operator.
 pub(super) const ASK_LIMIT: Duration = Duration::from_millis(500);
@@ -133,18 +134,6 @@ fn system(doing: &str, node: &str, cause: String) -> DbError {
         node: node.to_owned(),
         cause,
     }
-}
-
-/// reqwest's own message names the URL and hides the reason behind it.
-fn in_words(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".into();
-    }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }
 
 /// Who leads the highest epoch, by position, among those that answered.

@@ -3,16 +3,14 @@
 //! memory.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use checkers::history::Value;
 use fixtures::protocol::{Answer, ErrorCode, OpError, Operation, Request, RequestId, Response};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use workloads::generator::Invocation;
 
 use super::Directory;
-use crate::client::{Outcome, Reply, Route};
+use crate::client::{Clientele, Outcome, Reply};
+use crate::systems::routing::{Heard, Router, Routing};
 
 /// The node's errors, and whether each promises that a write did not happen and never will.
 pub fn definite_errors() -> impl Iterator<Item = (ErrorCode, bool)> {
@@ -22,48 +20,23 @@ pub fn definite_errors() -> impl Iterator<Item = (ErrorCode, bool)> {
 }
 
 /// What all clients of a run share.
-pub(super) struct Sessions {
-    names: Arc<[Arc<str>]>,
-    route: Route,
-    seed: u64,
-    directory: Arc<Directory>,
-    /// Whom the client in each slot believes to lead; outlives the client's process.
-    beliefs: Vec<Arc<AtomicUsize>>,
-}
+pub(super) struct Sessions(Routing);
 
 impl Sessions {
-    /// For so many slots, which all begin by believing that the first of the nodes leads.
+    /// All slots begin by believing that the first of the nodes leads.
     pub(super) fn new(
         names: impl IntoIterator<Item = Arc<str>>,
-        route: Route,
-        slots: u32,
-        seed: u64,
+        clientele: Clientele,
         directory: Arc<Directory>,
     ) -> Self {
-        Self {
-            names: names.into_iter().collect(),
-            route,
-            seed,
-            directory,
-            beliefs: (0..slots).map(|_| Arc::default()).collect(),
-        }
+        Self(Routing::new(names, clientele, directory))
     }
 
     pub(super) fn open(&self, slot: usize, process: u32) -> Session {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream(u64::from(process));
         Session {
-            names: Arc::clone(&self.names),
-            route: self.route,
-            slot,
+            router: self.0.open(slot, process),
             process,
             number: 0,
-            rng,
-            belief: Arc::clone(&self.beliefs[slot]),
-            // Half of the clients hear of a new leader as soon as it is announced; the others
-            // find out when the old one fails them, as clients with an old address do.
-            directory: slot.is_multiple_of(2).then(|| Arc::clone(&self.directory)),
-            heard: 0,
             seen: 0,
         }
     }
@@ -71,15 +44,9 @@ impl Sessions {
 
 /// One process, one operation at a time.
 pub(super) struct Session {
-    names: Arc<[Arc<str>]>,
-    route: Route,
-    slot: usize,
+    router: Router,
     process: u32,
     number: u64,
-    rng: ChaCha8Rng,
-    belief: Arc<AtomicUsize>,
-    directory: Option<Arc<Directory>>,
-    heard: u64,
     /// The log position that this client's reads must not fall behind, where nodes read for a
     /// session.
     seen: u64,
@@ -113,7 +80,7 @@ impl Session {
             outcome: Outcome::Fail(reason),
             node: op.node.clone(),
         })?;
-        let position = self.choose(op, &operation);
+        let position = (self.router).choose(op.node.as_ref(), operation.is_read());
         self.number += 1;
         let id = RequestId {
             client: u64::from(self.process),
@@ -125,67 +92,35 @@ impl Session {
                 id,
                 op: operation,
                 seen: Some(self.seen),
+                quorum: None,
+                context: None,
             },
         })
     }
 
     /// What the client makes of the answer.
     pub(super) fn conclude(&mut self, asked: &Asked, answer: Result<Response, Silence>) -> Reply {
-        self.learn(asked.position, &answer);
+        self.router.learn(asked.position, heard(&answer));
         if let Ok(Response::Done(done)) = &answer {
             self.seen = self.seen.max(done.position);
         }
         Reply {
             outcome: outcome(answer, &asked.request.op),
-            node: Some(Arc::clone(&self.names[asked.position])),
+            node: Some(self.router.name(asked.position)),
         }
     }
+}
 
-    fn choose(&mut self, op: &Invocation, operation: &Operation) -> usize {
-        if let Some(named) = &op.node
-            && let Some(position) = self.names.iter().position(|name| name == named)
-        {
-            return position;
-        }
-        if let Some((count, leader)) = self.directory.as_ref().and_then(|d| d.last())
-            && count > self.heard
-        {
-            self.heard = count;
-            self.belief.store(leader, Ordering::Relaxed);
-        }
-        match self.route {
-            Route::Pinned if operation.is_read() => self.slot % self.names.len(),
-            Route::Random if operation.is_read() => self.rng.random_range(0..self.names.len()),
-            Route::Leader | Route::Pinned | Route::Random => self.belief.load(Ordering::Relaxed),
-        }
-    }
-
-    /// Whom to ask next time: whoever the node names, or the next node in turn if the one that
-    /// is believed to lead does not act like a leader.
-    fn learn(&self, position: usize, answer: &Result<Response, Silence>) {
-        if position != self.belief.load(Ordering::Relaxed) {
-            return;
-        }
-        let named = |leader: &Option<String>| {
-            let leader = leader.as_deref()?;
-            self.names
-                .iter()
-                .position(|name| **name == *leader)
-                .filter(|n| *n != position)
-        };
-        let next = (position + 1) % self.names.len();
-        match answer {
-            Ok(Response::Done(_)) => {}
-            Ok(Response::Error(OpError {
-                code: ErrorCode::Mismatch,
-                ..
-            })) => {}
-            Ok(Response::Error(error)) => {
-                self.belief
-                    .store(named(&error.leader).unwrap_or(next), Ordering::Relaxed);
-            }
-            Err(_) => self.belief.store(next, Ordering::Relaxed),
-        }
+/// What an answer says about who leads.
+fn heard(answer: &Result<Response, Silence>) -> Heard<'_> {
+    match answer {
+        Ok(Response::Done(_)) => Heard::Served,
+        Ok(Response::Error(OpError {
+            code: ErrorCode::Mismatch,
+            ..
+        })) => Heard::Served,
+        Ok(Response::Error(error)) => Heard::NotLeader(error.leader.as_deref()),
+        Err(_) => Heard::NotLeader(None),
     }
 }
 
@@ -217,6 +152,10 @@ fn operation(op: &Invocation) -> Result<Operation, String> {
                 new: number(new)?,
             }
         }
+        "remove" => Operation::SetRemove {
+            key,
+            element: number(&op.value)?,
+        },
         "add" => Operation::SetAdd {
             key,
             element: number(&op.value)?,
@@ -242,7 +181,12 @@ fn argument(asked: &Operation) -> Value {
         | Operation::Delete { .. }
         | Operation::SetRead { .. }
         | Operation::LocalGet { .. }
-        | Operation::LocalSetRead { .. } => Value::Nil,
+        | Operation::LocalSetRead { .. }
+        | Operation::CounterAdd { .. }
+        | Operation::CounterRead { .. }
+        | Operation::Txn { .. }
+        | Operation::LocalCounterRead { .. }
+        | Operation::LocalListRead { .. } => Value::Nil,
     }
 }
 
@@ -261,7 +205,11 @@ fn outcome(answer: Result<Response, Silence>, asked: &Operation) -> Outcome {
         Ok(Response::Done(done)) => Outcome::Ok(match done.result {
             Answer::Written => argument(asked),
             Answer::Register(value) => value.map_or(Value::Nil, Value::Int),
-            Answer::Set(elements) => Value::List(elements.into_iter().map(Value::Int).collect()),
+            Answer::Set(elements) | Answer::Siblings(elements) | Answer::List(elements) => {
+                Value::List(elements.into_iter().map(Value::Int).collect())
+            }
+            Answer::Counter(value) => Value::Int(value),
+            Answer::Txn(_) => Value::Nil,
         }),
         Ok(Response::Error(OpError { code, message, .. })) => {
             let reason = format!("{code:?}: {message}");

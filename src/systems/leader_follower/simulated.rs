@@ -21,7 +21,7 @@ use super::Directory;
 use super::failover::{self, Consulted};
 use super::operator::{self, ASK_LIMIT};
 use super::session::{Asked, Session, Sessions, Silence};
-use crate::client::{Reply, Route};
+use crate::client::{Clientele, Reply};
 use crate::cluster::Equal;
 
 /// Messages of nodes, clients and operator take this long, and disks too: a local network and a
@@ -93,19 +93,14 @@ enum Step {
 }
 
 impl Simulated {
-    /// So many nodes, just started, and so many slots of clients; everything by chance comes
-    /// from the seeds: that of the clients is the plan's.
+    /// So many nodes, just started, and their clients; everything by chance comes from the
+    /// seeds.
     ///
     /// # Panics
     ///
     /// If the mode is not valid for so many nodes.
     #[must_use]
-    pub fn new(
-        nodes: usize,
-        mode: &Mode,
-        (route, slots): (Route, u32),
-        (client_seed, node_seed): (u64, u64),
-    ) -> Self {
+    pub fn new(nodes: usize, mode: &Mode, clientele: Clientele, node_seed: u64) -> Self {
         let names: Arc<[Arc<str>]> = (1..=nodes)
             .map(|number| Arc::from(format!("n{number}").as_str()))
             .collect();
@@ -114,10 +109,10 @@ impl Simulated {
         Self {
             sim: Sim::new(nodes, mode, NETWORK, node_seed),
             mode: mode.clone(),
-            sessions: Sessions::new(names.iter().cloned(), route, slots, client_seed, shared),
+            sessions: Sessions::new(names.iter().cloned(), clientele, shared),
             names,
             paused: BTreeSet::new(),
-            clients: (0..slots).map(|_| None).collect(),
+            clients: (0..clientele.slots).map(|_| None).collect(),
             directory,
             open: BTreeMap::new(),
             deadlines: BTreeSet::new(),

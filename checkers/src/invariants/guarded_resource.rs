@@ -1,0 +1,228 @@
+//! A resource that refuses old tokens; the page is `checkers/pages/guarded-resource.md`.
+
+use std::collections::HashMap;
+
+use super::findings::{Findings, anomaly, word};
+use super::ordered::{Evidence, Later, sweep};
+use super::places::{Pair, Places};
+use crate::calls::{Calls, NEVER};
+use crate::history::Kind;
+use crate::history::dictionary::{Interned, NIL};
+use crate::{Budget, Checker, Report};
+
+/// Once it has accepted a token, a resource accepts none that is lower.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GuardedResource;
+
+/// Who wrote a token and a value, or tried to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Writers {
+    /// The one that may have been accepted, and how many there are.
+    accepted: Option<u32>,
+    may: usize,
+    refused: Option<u32>,
+}
+
+/// The token of `{token, value}`.
+fn token(calls: &Calls, number: u32) -> Option<i64> {
+    let Interned::Map(parts) = calls.values.get(number) else {
+        return None;
+    };
+    let mut parts = parts.chunks_exact(2);
+    parts.find_map(
+        |part| match (calls.values.get(part[0]), calls.values.get(part[1])) {
+            (Interned::Str("token"), Interned::Int(token)) => Some(token),
+            _ => None,
+        },
+    )
+}
+
+#[derive(Debug, Default)]
+struct Read {
+    resources: Places,
+    evidence: Vec<Evidence>,
+    writes: Vec<Later>,
+    refused: Vec<Later>,
+    unreadable: usize,
+    /// By a call: who wrote what it read, or who read what it wrote.
+    beside: HashMap<u32, u32>,
+}
+
+impl GuardedResource {
+    fn read(calls: &Calls, findings: &mut Findings) -> Read {
+        let (write, read) = (
+            calls.function("guarded-write"),
+            calls.function("guarded-read"),
+        );
+        let mut out = Read::default();
+        let mut writers: HashMap<Pair, Writers> = HashMap::new();
+        let mut seen: Vec<(u32, Pair)> = Vec::new();
+        let count = u32::try_from(calls.len()).expect("calls are numbered with 32 bits");
+        for call in 0..count {
+            let at = call as usize;
+            let (f, outcome) = (Some(calls.f[at]), calls.outcome[at]);
+            let number = match f {
+                _ if f == write => calls.argument[at],
+                _ if f == read && outcome == Kind::Ok && calls.result(call) != NIL => {
+                    calls.result(call)
+                }
+                _ => continue,
+            };
+            let Some(value) = token(calls, number) else {
+                out.unreadable += 1;
+                continue;
+            };
+            let object = out.resources.place((0, calls.key[at]));
+            let pair = (object, number);
+            if f == read {
+                seen.push((call, pair));
+            } else {
+                let writers = writers.entry(pair).or_default();
+                if outcome == Kind::Fail {
+                    writers.refused.get_or_insert(call);
+                } else {
+                    writers.accepted.get_or_insert(call);
+                    writers.may += 1;
+                }
+            }
+            let begins = calls.begins[at].into();
+            let later = Later {
+                object,
+                begins,
+                value,
+                call,
+            };
+            match outcome {
+                Kind::Ok => {
+                    let by = calls.ends[at].into();
+                    out.evidence.push(Evidence {
+                        object,
+                        by,
+                        value,
+                        call,
+                    });
+                    if f == write {
+                        out.writes.push(later);
+                    }
+                }
+                Kind::Fail => out.refused.push(later),
+                Kind::Info | Kind::Invoke => {}
+            }
+        }
+        let mut observed: Vec<(u32, u32)> = Vec::new();
+        let mut unproven: Vec<u32> = Vec::new();
+        for (reader, pair) in seen {
+            let writers = writers.get(&pair).copied().unwrap_or_default();
+            let ended = calls.ends[reader as usize];
+            let in_time = |writer: &u32| calls.begins[*writer as usize] <= ended;
+            match (writers.accepted.filter(in_time), writers.refused) {
+                // It was seen, so it happened.
+                (Some(writer), _) => {
+                    out.beside.insert(reader, writer);
+                    if writers.may == 1 && calls.ends[writer as usize] == NEVER {
+                        observed.push((writer, reader));
+                    }
+                }
+                (None, refused) => {
+                    unproven.push(reader);
+                    findings.add(|| shown(calls, reader, refused));
+                }
+            }
+        }
+        observed.sort_unstable();
+        observed.dedup_by_key(|(writer, _)| *writer);
+        for (call, reader) in observed {
+            out.beside.insert(call, reader);
+            let at = call as usize;
+            out.writes.push(Later {
+                object: out.resources.place((0, calls.key[at])),
+                begins: calls.begins[at].into(),
+                value: token(calls, calls.argument[at]).unwrap_or_default(),
+                call,
+            });
+        }
+        // What nobody wrote, or only who was refused, tells of no token that was accepted.
+        let is_proof = |evidence: &Evidence| unproven.binary_search(&evidence.call).is_err();
+        out.evidence.retain(is_proof);
+        out
+    }
+}
+
+fn shown(calls: &Calls, reader: u32, refused: Option<u32>) -> crate::Anomaly {
+    let what = word(calls, calls.result(reader));
+    let key = calls.key[reader as usize];
+    match refused {
+        Some(writer) => {
+            let conclusion = format!("{what} was refused, and yet it was read.");
+            anomaly(
+                calls,
+                "refused-write-visible",
+                key,
+                &[writer, reader],
+                [conclusion],
+            )
+        }
+        None => {
+            let conclusion = format!("Nobody wrote {what}.");
+            anomaly(calls, "phantom-read", key, &[reader], [conclusion])
+        }
+    }
+}
+
+impl Checker for GuardedResource {
+    fn name(&self) -> &'static str {
+        "guarded-resource"
+    }
+
+    fn judge(&self, calls: &Calls, _: &Budget) -> Report {
+        if calls.function("guarded-write").is_none() {
+            let why = "needs guarded-write of a token and a value, which no client asked for";
+            return Report::undecided(self.name(), why);
+        }
+        let mut findings = Findings::default();
+        let read = Self::read(calls, &mut findings);
+        let accepted = read.writes.len();
+        let mut tried = 0_usize;
+        sweep(read.evidence.clone(), read.writes, |sooner, later| {
+            if later.value < sooner.value {
+                tried += 1;
+                findings.add(|| {
+                    let key = calls.key[later.call as usize];
+                    let conclusion = format!(
+                        "Token {} had been accepted before this write began, and yet its lower \
+                         token {} was accepted.",
+                        sooner.value, later.value
+                    );
+                    let calls_of_both = [sooner.call, later.call];
+                    let beside = calls_of_both
+                        .iter()
+                        .filter_map(|call| read.beside.get(call));
+                    let proof: Vec<u32> = calls_of_both.iter().chain(beside).copied().collect();
+                    anomaly(calls, "stale-token-accepted", key, &proof, [conclusion])
+                });
+            }
+        });
+        let mut rejected = 0_usize;
+        sweep(read.evidence, read.refused, |sooner, later| {
+            rejected += usize::from(later.value < sooner.value);
+        });
+        let lacking = if read.unreadable > 0 {
+            Some(format!(
+                "needs writes and reads of {{token, value}}; {} were something else",
+                read.unreadable
+            ))
+        } else if tried + rejected == 0 {
+            let why = "needs a write with a lower token after a higher one was accepted: nobody \
+                       tried";
+            Some(why.to_owned())
+        } else {
+            None
+        };
+        let mut report = findings.report(self.name(), lacking);
+        report.figure("writes_accepted", accepted);
+        report.figure("stale_writes_refused", rejected);
+        report.figure("stale_writes_accepted", tried);
+        report.figure("resources", read.resources.list().len());
+        report
+    }
+}

@@ -1,0 +1,149 @@
+//! Long forks; the page is `checkers/pages/long-fork.md`.
+
+use std::collections::HashMap;
+
+use super::findings::{Findings, anomaly};
+use super::write_once::WriteOnce;
+use crate::calls::Calls;
+use crate::{Anomaly, Budget, Checker, Report};
+
+/// Of any two reads of the same keys one saw all that the other saw.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LongFork;
+
+/// The reads of the same keys.
+#[derive(Debug, Default)]
+struct Group {
+    keys: Vec<u32>,
+    /// Words a read.
+    width: usize,
+    /// What each read saw: a bit for each key.
+    masks: Vec<u64>,
+    calls: Vec<u32>,
+}
+
+impl Group {
+    fn mask(&self, read: u32) -> &[u64] {
+        let start = read as usize * self.width;
+        &self.masks[start..start + self.width]
+    }
+
+    fn count(&self, read: u32) -> u32 {
+        self.mask(read).iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// A key that one read saw and the other did not.
+    fn only(&self, one: u32, other: u32) -> Option<u32> {
+        let mut words = self.mask(one).iter().zip(self.mask(other)).enumerate();
+        words.find_map(|(place, (one, other))| {
+            let only = one & !other;
+            let bit = only.trailing_zeros() as usize;
+            (only != 0).then(|| self.keys[place * 64 + bit])
+        })
+    }
+
+    /// Pairs of reads of which neither saw all that the other saw: between neighbours by how
+    /// much they saw there is one if there is any.
+    fn forks(&self) -> Vec<(u32, u32)> {
+        let count = u32::try_from(self.calls.len()).expect("calls are numbered with 32 bits");
+        let mut order: Vec<u32> = (0..count).collect();
+        order.sort_by_cached_key(|&read| (self.count(read), self.mask(read).to_vec()));
+        let pairs = order.windows(2).map(|pair| (pair[0], pair[1]));
+        pairs
+            .filter(|&(less, more)| self.only(less, more).is_some())
+            .collect()
+    }
+}
+
+impl Checker for LongFork {
+    fn name(&self) -> &'static str {
+        "long-fork"
+    }
+
+    fn judge(&self, calls: &Calls, _: &Budget) -> Report {
+        let mut findings = Findings::default();
+        let once = WriteOnce::of_steps(calls, &mut findings);
+        let mut groups: Vec<Group> = Vec::new();
+        let mut by_keys: HashMap<Box<[u32]>, usize> = HashMap::new();
+        let mut keys: Vec<u32> = Vec::new();
+        for read in once.reads.iter().filter(|read| read.only_reads) {
+            keys.clear();
+            keys.extend(once.looked(read).map(|(place, _)| place));
+            if keys.len() < 2 {
+                continue;
+            }
+            let place = by_keys.get(&*keys).copied().unwrap_or_else(|| {
+                by_keys.insert(keys.clone().into(), groups.len());
+                groups.push(Group {
+                    keys: keys.clone(),
+                    width: keys.len().div_ceil(64),
+                    ..Group::default()
+                });
+                groups.len() - 1
+            });
+            let group = &mut groups[place];
+            let start = group.masks.len();
+            group.masks.resize(start + group.width, 0);
+            for (bit, (_, seen)) in once.looked(read).enumerate() {
+                group.masks[start + bit / 64] |= u64::from(seen) << (bit % 64);
+            }
+            group.calls.push(read.call);
+        }
+        let (mut reads, mut partial, mut power) = (0, 0, 0_usize);
+        let mut forks = 0_usize;
+        for group in &groups {
+            reads += group.calls.len();
+            let most = u32::try_from(group.keys.len()).unwrap_or(u32::MAX);
+            let places = 0..u32::try_from(group.calls.len()).unwrap_or(u32::MAX);
+            let in_between = |read: &u32| (1..most).contains(&group.count(*read));
+            let of_group = places.filter(in_between).count();
+            partial += of_group;
+            power += usize::from(of_group > 1);
+            for (one, other) in group.forks() {
+                forks += 1;
+                findings.add(|| told(calls, &once, group, one, other));
+            }
+        }
+        let lacking = if reads == 0 {
+            let why = "needs transactions that read two or more keys, each written once";
+            Some(why.to_owned())
+        } else if power == 0 {
+            let why = "needs two reads of the same keys that each saw some of them and not all: \
+                       only such could disagree";
+            Some(once.lacking().unwrap_or_else(|| why.to_owned()))
+        } else {
+            once.lacking()
+        };
+        let mut report = findings.report(self.name(), lacking);
+        report.figure("groups", groups.len());
+        report.figure("groups_with_power", power);
+        report.figure("reads", reads);
+        report.figure("reads_of_some_and_not_all", partial);
+        report.figure("forks", forks);
+        report.figure("keys_left_out", once.left_out());
+        report
+    }
+}
+
+fn told(calls: &Calls, once: &WriteOnce, group: &Group, one: u32, other: u32) -> Anomaly {
+    let keys = [(one, other), (other, one)].map(|(one, other)| group.only(one, other));
+    let reads = [one, other].map(|read| group.calls[read as usize]);
+    let mut proof = reads.to_vec();
+    let mut conclusion = Vec::new();
+    for (reader, [saw, missed]) in reads
+        .into_iter()
+        .zip([[keys[0], keys[1]], [keys[1], keys[0]]])
+    {
+        proof.extend(saw.and_then(|key| once.keys[key as usize].writer));
+        let [saw, missed] = [saw, missed].map(|key| {
+            key.map_or_else(|| "something else".to_owned(), |key| once.word(calls, key))
+        });
+        conclusion.push(format!(
+            "For the read by {} key {saw} was written before key {missed}.",
+            calls.process(reader)
+        ));
+    }
+    conclusion.push("The two reads saw the two writes in opposite orders.".to_owned());
+    let object = calls.key[reads[0] as usize];
+    anomaly(calls, "long-fork", object, &proof, conclusion)
+}

@@ -1,0 +1,47 @@
+//! Numbers that must rise along real time: one sweep.
+
+/// By `by` it was certain that an object had had `value`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Evidence {
+    pub(super) object: u32,
+    /// A time; what is certain only after the end of time is no evidence.
+    pub(super) by: u64,
+    pub(super) value: i64,
+    pub(super) call: u32,
+}
+
+/// What began at `begins` has `value`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Later {
+    pub(super) object: u32,
+    pub(super) begins: u64,
+    pub(super) value: i64,
+    pub(super) call: u32,
+}
+
+/// Hands to `each` what began later with the highest evidence that was certain strictly
+/// before, if there is any; in the order of the beginnings.
+///
+/// **Cost**: O(n log n).
+pub(super) fn sweep(
+    mut evidence: Vec<Evidence>,
+    mut later: Vec<Later>,
+    mut each: impl FnMut(&Evidence, &Later),
+) {
+    evidence.sort_unstable_by_key(|evidence| (evidence.by, evidence.call));
+    later.sort_by_key(|later| later.begins);
+    let objects = evidence.iter().map(|evidence| evidence.object).max();
+    let mut highest: Vec<Option<Evidence>> = vec![None; objects.map_or(0, |o| o as usize + 1)];
+    let mut evidence = evidence.into_iter().peekable();
+    for later in &later {
+        while let Some(sooner) = evidence.next_if(|sooner| sooner.by < later.begins) {
+            let highest = &mut highest[sooner.object as usize];
+            if highest.is_none_or(|highest| sooner.value > highest.value) {
+                *highest = Some(sooner);
+            }
+        }
+        if let Some(Some(highest)) = highest.get(later.object as usize) {
+            each(highest, later);
+        }
+    }
+}

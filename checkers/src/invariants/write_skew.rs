@@ -1,0 +1,324 @@
+//! Write skew between two transactions; the page is `checkers/pages/write-skew.md`.
+//!
+//! **Inserts**: of a key's inserts, each of which is to happen only if there is no other, two
+//! that happened are a contradiction.
+//!
+//! **Two keys**: one transaction read `x` and `y` and replaced what it read of `x`; another read
+//! the same of both and replaced `y`. Neither can have come first: the other would have read
+//! what it wrote, since values differ and none returns. Such pairs meet in a table under the two
+//! versions they read, each on its side.
+
+use std::collections::{HashMap, HashSet};
+
+use super::findings::{Findings, anomaly, word};
+use super::places::{Pair, Places};
+use super::steps::{Step, answered, asked};
+use crate::calls::{Calls, NO_VALUE, Rank};
+use crate::history::Kind;
+use crate::history::dictionary::{Interned, NIL};
+use crate::{Anomaly, Budget, Checker, Report};
+
+/// No two transactions decided, each on what the other then changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WriteSkew;
+
+impl Checker for WriteSkew {
+    fn name(&self) -> &'static str {
+        "write-skew"
+    }
+
+    fn judge(&self, calls: &Calls, _: &Budget) -> Report {
+        let mut findings = Findings::default();
+        let inserts = Inserts::judge(calls, &mut findings);
+        let pairs = Pairs::judge(calls, &mut findings);
+        let unreadable = inserts.unreadable + pairs.unreadable;
+        let lacking = if inserts.inserts + pairs.decided == 0 {
+            Some(
+                "needs inserts of [id nil] or [nil id], or transactions that read two keys and \
+                 write one of them"
+                    .to_owned(),
+            )
+        } else if unreadable > 0 {
+            Some(format!(
+                "needs operations as its page has them; {unreadable} were something else"
+            ))
+        } else if pairs.left_out > 0 {
+            let left_out = pairs.left_out;
+            Some(format!(
+                "needs unique values in every key; {left_out} keys had one twice, or nil, and are \
+                 left out"
+            ))
+        } else if inserts.contested + pairs.contested == 0 {
+            Some(
+                "needs two transactions of known outcome that were after the same two keys, or \
+                 two inserts of one key of which one happened"
+                    .to_owned(),
+            )
+        } else {
+            None
+        };
+        let mut report = findings.report(self.name(), lacking);
+        report.figure("inserts", inserts.inserts);
+        report.figure("keys_with_two_inserts", inserts.contested);
+        report.figure("deciding_transactions", pairs.decided);
+        report.figure("contested_decisions", pairs.contested);
+        report.figure("keys_left_out", pairs.left_out);
+        report
+    }
+}
+
+/// What one key's inserts came to.
+#[derive(Clone, Debug, Default)]
+struct OfKey {
+    /// Those that happened, each with the call that tells.
+    happened: Vec<(u32, u32)>,
+    known: usize,
+}
+
+#[derive(Debug, Default)]
+struct Inserts {
+    inserts: usize,
+    contested: usize,
+    unreadable: usize,
+}
+
+/// The key and the id of an insert of `[id nil]` or `[nil id]`, or of `[key [id nil]]`.
+fn inserted(calls: &Calls, call: u32) -> Option<Pair> {
+    let at = call as usize;
+    let (key, pair) = match (calls.values.get(calls.argument[at]), calls.second[at]) {
+        (_, NO_VALUE) => return None,
+        (_, second) => match calls.values.get(second) {
+            Interned::List(&[one, other]) => (calls.argument[at], (one, other)),
+            _ => (calls.key[at], (calls.argument[at], second)),
+        },
+    };
+    match pair {
+        (NIL, id) | (id, NIL) if id != NIL => Some((key, id)),
+        _ => None,
+    }
+}
+
+impl Inserts {
+    fn judge(calls: &Calls, findings: &mut Findings) -> Self {
+        let mut out = Self::default();
+        let (Some(insert), read) = (calls.function("insert"), calls.function("read")) else {
+            return out;
+        };
+        let mut keys = Places::default();
+        let mut of_keys: Vec<OfKey> = Vec::new();
+        let mut ids: HashMap<Pair, u32> = HashMap::new();
+        let mut readers = Vec::new();
+        let count = u32::try_from(calls.len()).expect("calls are numbered with 32 bits");
+        for call in 0..count {
+            let at = call as usize;
+            let outcome = calls.outcome[at];
+            if Some(calls.f[at]) == read && outcome == Kind::Ok {
+                readers.push(call);
+            }
+            if calls.f[at] != insert {
+                continue;
+            }
+            let Some((key, id)) = inserted(calls, call) else {
+                out.unreadable += 1;
+                continue;
+            };
+            out.inserts += 1;
+            let place = keys.place((0, key)) as usize;
+            if place == of_keys.len() {
+                of_keys.push(OfKey::default());
+            }
+            let of_key = &mut of_keys[place];
+            of_key.known += usize::from(matches!(outcome, Kind::Ok | Kind::Fail));
+            match outcome {
+                Kind::Ok => of_key.happened.push((call, call)),
+                Kind::Info | Kind::Invoke => {
+                    ids.insert((key, id), call);
+                }
+                Kind::Fail => {}
+            }
+        }
+        for reader in readers {
+            let Interned::List(items) = calls.values.get(calls.result(reader)) else {
+                continue;
+            };
+            for &id in items {
+                let key = calls.key[reader as usize];
+                // It was seen, so it happened.
+                if let Some(call) = ids.remove(&(key, id))
+                    && let Some(place) = keys.find((0, key))
+                {
+                    of_keys[place as usize].happened.push((call, reader));
+                }
+            }
+        }
+        for (of_key, &(_, key)) in of_keys.iter().zip(keys.list()) {
+            let tried = of_key.known > 1 || of_key.happened.len() > 1;
+            out.contested += usize::from(tried && !of_key.happened.is_empty());
+            let [first, second, ..] = of_key.happened[..] else {
+                continue;
+            };
+            findings.add(|| {
+                let proof = [first.0, first.1, second.0, second.1];
+                let conclusion = format!(
+                    "Both inserts for {} happened, although each was to happen only without the \
+                     other.",
+                    word(calls, key)
+                );
+                anomaly(calls, "write-skew", key, &proof, [conclusion])
+            });
+        }
+        out
+    }
+}
+
+/// What transactions decided by what they read.
+#[derive(Debug, Default)]
+struct Pairs {
+    decided: usize,
+    contested: usize,
+    left_out: usize,
+    unreadable: usize,
+}
+
+/// The first look of a transaction at each key, before it wrote the key itself.
+fn looks(steps: &[Step], out: &mut Vec<(u32, u32)>) {
+    out.clear();
+    for (at, step) in steps.iter().enumerate() {
+        if !step.writes && steps[..at].iter().all(|other| other.key != step.key) {
+            out.push((step.key, step.value));
+        }
+    }
+}
+
+fn writes(steps: &[Step], key: u32) -> bool {
+    steps.iter().any(|step| step.writes && step.key == key)
+}
+
+/// The key of an unordered pair, and the side of the first.
+fn unordered(one: u32, other: u32) -> (u64, usize) {
+    let (low, high) = (one.min(other), one.max(other));
+    (
+        u64::from(low) << 32 | u64::from(high),
+        usize::from(one != low),
+    )
+}
+
+impl Pairs {
+    fn judge(calls: &Calls, findings: &mut Findings) -> Self {
+        let mut out = Self::default();
+        let Some(txn) = calls.function("txn") else {
+            return out;
+        };
+        let mut keys = Places::default();
+        let mut written: HashSet<Pair> = HashSet::new();
+        let mut left_out: HashSet<u32> = HashSet::new();
+        let mut steps = Vec::new();
+        let count = u32::try_from(calls.len()).expect("calls are numbered with 32 bits");
+        let all = (0..count).filter(|&call| calls.f[call as usize] == txn);
+        for call in all.clone() {
+            let at = call as usize;
+            if !asked(calls, call, &mut steps) {
+                out.unreadable += 1;
+                continue;
+            }
+            for step in steps.iter().filter(|step| step.writes) {
+                let key = keys.place((calls.key[at], step.key));
+                let happens = calls.outcome[at] != Kind::Fail;
+                if happens && (step.value == NIL || !written.insert((key, step.value))) {
+                    left_out.insert(key);
+                }
+            }
+        }
+        out.left_out = left_out.len();
+        let mut decisions = Decisions::default();
+        let (mut result, mut seen) = (Vec::new(), Vec::new());
+        for call in all {
+            let at = call as usize;
+            let outcome = calls.outcome[at];
+            if !matches!(outcome, Kind::Ok | Kind::Fail) || !asked(calls, call, &mut steps) {
+                continue;
+            }
+            let is_ok = outcome == Kind::Ok;
+            if is_ok && !answered(calls, call, &mut result) {
+                out.unreadable += 1;
+                continue;
+            }
+            looks(if is_ok { &result } else { &steps }, &mut seen);
+            let place = |key: u32| {
+                let place = keys.find((calls.key[at], key));
+                place.filter(|place| !left_out.contains(place))
+            };
+            let mut decides = false;
+            for &(x, a) in seen.iter().filter(|(key, _)| writes(&steps, *key)) {
+                for &(y, b) in seen.iter().filter(|(key, _)| !writes(&steps, *key)) {
+                    let (Some(x), Some(y)) = (place(x), place(y)) else {
+                        continue;
+                    };
+                    decides = true;
+                    decisions.contest((x, y), (calls.begins[at], calls.ends[at]), is_ok);
+                    if is_ok && let Some(other) = decisions.take((x, a), (y, b), call) {
+                        findings.add(|| told(calls, [other, call], &keys, [x, y]));
+                    }
+                }
+            }
+            out.decided += usize::from(decides && is_ok);
+        }
+        out.contested = decisions.contested;
+        out
+    }
+}
+
+/// Who decided what on which versions.
+#[derive(Debug, Default)]
+struct Decisions {
+    versions: Places,
+    /// By two versions: who replaced the one, and who the other.
+    takers: HashMap<u64, [Option<u32>; 2]>,
+    /// By two keys: until when somebody was at work to replace the one, or the other; whoever
+    /// it was, and of those who did.
+    busy: HashMap<u64, [[Rank; 2]; 2]>,
+    contested: usize,
+}
+
+impl Decisions {
+    /// Counts those who were at work while another was after the same two keys, if one did it.
+    fn contest(&mut self, (x, y): (u32, u32), (begins, ends): (Rank, Rank), is_ok: bool) {
+        let (pair, side) = unordered(x, y);
+        let [mine, others] = {
+            let busy = self.busy.entry(pair).or_default();
+            let (low, high) = busy.split_at_mut(1);
+            if side == 0 {
+                [&mut low[0], &mut high[0]]
+            } else {
+                [&mut high[0], &mut low[0]]
+            }
+        };
+        self.contested += usize::from(others[usize::from(!is_ok)] >= begins);
+        mine[0] = mine[0].max(ends);
+        if is_ok {
+            mine[1] = mine[1].max(ends);
+        }
+    }
+
+    /// Takes note of who replaced version `x` having read version `y`; who did it the other way
+    /// round.
+    fn take(&mut self, x: Pair, y: Pair, call: u32) -> Option<u32> {
+        let (x, y) = (self.versions.place(x), self.versions.place(y));
+        let (pair, side) = unordered(x, y);
+        let takers = self.takers.entry(pair).or_default();
+        takers[side].get_or_insert(call);
+        takers[1 - side]
+    }
+}
+
+fn told(calls: &Calls, [one, other]: [u32; 2], keys: &Places, places: [u32; 2]) -> Anomaly {
+    let [x, y] = places.map(|place| word(calls, keys.list()[place as usize].1));
+    let conclusion = format!(
+        "{} and {} read the same of keys {x} and {y}; the one replaced {y} and the other {x}. \
+         Whichever came first, the other should have read what it wrote.",
+        calls.process(one),
+        calls.process(other)
+    );
+    let object = calls.key[other as usize];
+    anomaly(calls, "write-skew", object, &[one, other], [conclusion])
+}

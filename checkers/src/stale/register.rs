@@ -1,0 +1,383 @@
+//! The values of one register by age, and how far each of its reads was behind.
+//!
+//! Every bound comes from two moments of each value: `a`, the earliest at which it can have
+//! taken effect, and `f`, one by which it certainly had. As values are unique, all but two
+//! counts follow from the order of the values alone; those two are counts over a quarter of the
+//! plane, and only reads that need them pay for them.
+
+use super::Lag;
+use super::kinds::Functions;
+use crate::by_key::narrow;
+use crate::calls::{BEFORE, Calls, NEVER, Rank};
+use crate::history::Kind;
+use crate::history::dictionary::NIL;
+
+/// No call.
+pub(crate) const NOBODY: u32 = u32::MAX;
+
+/// One value of a register; the first of all is the initial one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Version {
+    /// The earliest moment at which it can have taken effect: when its write began.
+    pub(crate) a: Rank,
+    /// A moment by which it certainly had; [`NEVER`] if nobody saw it and its write's outcome is
+    /// unknown.
+    pub(crate) f: Rank,
+    /// The write or compare-and-set that made it.
+    pub(crate) writer: u32,
+    /// The call that shows `f`, if it is not the writer.
+    pub(crate) seen_by: u32,
+    /// The latest start of a read that returned it.
+    pub(crate) last_asked: Rank,
+    /// How many values can have taken effect by `f`: all others are certainly newer.
+    pub(crate) newer: u32,
+    /// The earliest `f` of a certainly newer value.
+    pub(crate) replaced: Rank,
+    /// How many values had certainly taken effect before `a`: they are certainly older.
+    pub(crate) older: u32,
+    /// The earliest `a` of another value that is not certainly older.
+    rival: Rank,
+}
+
+/// A read and what it shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) call: u32,
+    pub(crate) lag: Lag,
+    /// How many written values had certainly taken effect before it began.
+    pub(crate) effective: u32,
+    /// When the first and the last of them had, if there are any.
+    pub(crate) first: Rank,
+    pub(crate) last: Rank,
+}
+
+/// What is known of one register. Its memory is used again for the next.
+#[derive(Default)]
+pub(crate) struct Register {
+    /// In the order of `a`.
+    pub(crate) versions: Vec<Version>,
+    /// `f` and place of every value, packed, in this order.
+    pub(crate) by_f: Vec<u64>,
+    /// By number of a value: one more than its place.
+    places: Vec<u32>,
+    /// Whether some value was seen before its write began.
+    pub(crate) is_early: bool,
+    effective: Counts,
+    possible: Counts,
+    /// By place of a value: its place in `by_f`.
+    rank_f: Vec<u32>,
+}
+
+/// Counts of values in order of a coordinate (Fenwick's tree).
+#[derive(Default)]
+struct Counts {
+    tree: Vec<u32>,
+    /// How many values were added.
+    fed: usize,
+}
+
+impl Counts {
+    fn clear(&mut self) {
+        self.tree.clear();
+        self.fed = 0;
+    }
+
+    fn feed(&mut self, size: usize, upto: usize, rank: impl Fn(usize) -> u32) {
+        if self.tree.is_empty() {
+            self.tree.resize(size + 1, 0);
+        }
+        while self.fed < upto {
+            let mut node = rank(self.fed) as usize + 1;
+            while node < self.tree.len() {
+                self.tree[node] += 1;
+                node += node & node.wrapping_neg();
+            }
+            self.fed += 1;
+        }
+    }
+
+    /// How many of the values added have a rank below this one.
+    fn below(&self, rank: u32) -> u32 {
+        let (mut node, mut sum) = (rank as usize, 0);
+        while node > 0 {
+            sum += self.tree[node];
+            node &= node - 1;
+        }
+        sum
+    }
+}
+
+#[inline]
+fn pack(f: Rank, place: u32) -> u64 {
+    u64::from(f) << 32 | u64::from(place)
+}
+
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "each half is asked for")]
+pub(crate) fn unpack(packed: u64) -> (Rank, u32) {
+    ((packed >> 32) as u32, packed as u32)
+}
+
+impl Register {
+    pub(crate) fn new(calls: &Calls) -> Self {
+        Self {
+            places: vec![0; calls.values.len()],
+            ..Self::default()
+        }
+    }
+
+    /// Takes in the calls of one register; false if some value may have been written twice.
+    pub(crate) fn load(&mut self, calls: &Calls, functions: &Functions, of: &[u32]) -> bool {
+        self.versions.clear();
+        self.by_f.clear();
+        self.rank_f.clear();
+        self.effective.clear();
+        self.possible.clear();
+        let unique = self.write(calls, functions, of);
+        if unique {
+            self.read(calls, functions, of);
+            self.derive();
+        }
+        unique
+    }
+
+    /// Forgets which values the register had, so that another may have the same.
+    pub(crate) fn unload(&mut self, calls: &Calls) {
+        for version in &self.versions {
+            let number = match version.writer {
+                NOBODY => NIL,
+                writer => new_value(calls, writer),
+            };
+            self.places[number as usize] = 0;
+        }
+    }
+
+    fn write(&mut self, calls: &Calls, functions: &Functions, of: &[u32]) -> bool {
+        self.push(NIL, BEFORE, BEFORE, NOBODY);
+        let mut unique = true;
+        for &call in of {
+            let at = call as usize;
+            let f = calls.f[at];
+            if f != functions.write && f != functions.cas || calls.outcome[at] == Kind::Fail {
+                continue;
+            }
+            let number = new_value(calls, call);
+            if self.places[number as usize] != 0 {
+                unique = false;
+                continue;
+            }
+            self.push(number, calls.begins[at], calls.ends[at], call);
+        }
+        unique
+    }
+
+    fn push(&mut self, number: u32, a: Rank, f: Rank, writer: u32) {
+        self.versions.push(Version {
+            a,
+            f,
+            writer,
+            seen_by: NOBODY,
+            last_asked: BEFORE,
+            newer: 0,
+            replaced: NEVER,
+            older: 0,
+            rival: NEVER,
+        });
+        self.places[number as usize] = narrow(self.versions.len());
+    }
+
+    fn read(&mut self, calls: &Calls, functions: &Functions, of: &[u32]) {
+        for &call in of {
+            let at = call as usize;
+            if calls.outcome[at] != Kind::Ok {
+                continue;
+            }
+            let f = calls.f[at];
+            let number = if f == functions.read {
+                calls.result(call)
+            } else if f == functions.cas {
+                calls.argument[at]
+            } else {
+                continue;
+            };
+            let Some(place) = self.places[number as usize].checked_sub(1) else {
+                continue;
+            };
+            let version = &mut self.versions[place as usize];
+            if calls.ends[at] < version.f {
+                version.f = calls.ends[at];
+                version.seen_by = call;
+            }
+            if f == functions.read {
+                version.last_asked = calls.begins[at];
+            }
+        }
+    }
+
+    /// What follows from the order of the values.
+    fn derive(&mut self) {
+        let versions = &mut self.versions;
+        let count = versions.len();
+        self.by_f
+            .extend((0..).zip(&*versions).map(|(place, v)| pack(v.f, place)));
+        self.by_f.sort_unstable();
+        self.is_early = versions.iter().any(|version| version.a > version.f);
+        let mut next = 0;
+        for &packed in &self.by_f {
+            let (f, place) = unpack(packed);
+            while next < count && versions[next].a <= f {
+                next += 1;
+            }
+            versions[place as usize].newer = narrow(next);
+        }
+        // The two earliest among the values from `next` on, so that one's own can be left out.
+        let (mut first, mut second) = ((NEVER, NOBODY), NEVER);
+        next = count;
+        for &packed in self.by_f.iter().rev() {
+            let (_, place) = unpack(packed);
+            while next > versions[place as usize].newer as usize {
+                next -= 1;
+                let f = versions[next].f;
+                if f < first.0 {
+                    second = first.0;
+                    first = (f, narrow(next));
+                } else {
+                    second = second.min(f);
+                }
+            }
+            let replaced = if first.1 == place { second } else { first.0 };
+            versions[place as usize].replaced = replaced;
+        }
+        next = 0;
+        for version in &mut *versions {
+            while next < count && unpack(self.by_f[next]).0 < version.a {
+                next += 1;
+            }
+            version.older = narrow(next);
+        }
+        // Places are in the order of `a`.
+        let (mut first, mut second) = (NOBODY, NOBODY);
+        next = count;
+        for place in (0..count).rev() {
+            while next > versions[place].older as usize {
+                next -= 1;
+                let (_, other) = unpack(self.by_f[next]);
+                if other < first {
+                    second = first;
+                    first = other;
+                } else {
+                    second = second.min(other);
+                }
+            }
+            let rival = if first == narrow(place) {
+                second
+            } else {
+                first
+            };
+            versions[place].rival = versions.get(rival as usize).map_or(NEVER, |v| v.a);
+        }
+    }
+
+    /// Judges every read whose value somebody may have written, in the order of their starts;
+    /// how many others there are.
+    pub(crate) fn judge(
+        &mut self,
+        calls: &Calls,
+        functions: &Functions,
+        of: &[u32],
+        mut each: impl FnMut(Seen),
+    ) -> usize {
+        let count = self.versions.len();
+        let (mut effective, mut possible) = (0, 0);
+        let mut others = 0;
+        for &call in of {
+            let at = call as usize;
+            if calls.f[at] != functions.read || calls.outcome[at] != Kind::Ok {
+                continue;
+            }
+            let Some(place) = self.places[calls.result(call) as usize].checked_sub(1) else {
+                others += 1;
+                continue;
+            };
+            let i = calls.begins[at];
+            while effective < count && unpack(self.by_f[effective]).0 < i {
+                effective += 1;
+            }
+            while possible < count && self.versions[possible].a < i {
+                possible += 1;
+            }
+            let moment = |rank| calls.time(rank);
+            let v = self.versions[place as usize];
+            let mut lag = Lag::default();
+            if v.replaced < i {
+                lag.versions_lo = self.certainly(&v, effective, i);
+                lag.behind_lo = moment(i) - moment(v.replaced);
+            }
+            lag.versions_hi = self.possibly(&v, possible, i);
+            let rival = v.rival.max(v.a);
+            if rival < i {
+                lag.behind_hi = moment(i) - moment(rival);
+            }
+            each(Seen {
+                call,
+                lag,
+                effective: narrow(effective - 1),
+                first: self.by_f.get(1).map_or(NEVER, |&packed| unpack(packed).0),
+                last: unpack(self.by_f[effective - 1]).0,
+            });
+        }
+        others
+    }
+
+    /// How many values are certainly newer than `v` and certainly took effect before `i`.
+    fn certainly(&mut self, v: &Version, effective: usize, i: Rank) -> usize {
+        let by_f = &self.by_f;
+        let place = |at: usize| unpack(by_f[at]).1;
+        self.effective.feed(self.versions.len(), effective, place);
+        // A read that ended before its value's write began would count that value itself.
+        let itself = usize::from(v.a > v.f && v.f < i);
+        effective - self.effective.below(v.newer) as usize - itself
+    }
+
+    /// How many values may have taken effect before `i` and are not certainly older than `v`.
+    fn possibly(&mut self, v: &Version, possible: usize, i: Rank) -> usize {
+        if !self.is_early && v.a <= i {
+            // What is certainly older than `v` began before `v` did, and so before `i`.
+            return possible - v.older as usize - usize::from(v.a < i);
+        }
+        if self.rank_f.is_empty() {
+            self.rank_f.resize(self.versions.len(), 0);
+            for (rank, &packed) in (0..).zip(&self.by_f) {
+                self.rank_f[unpack(packed).1 as usize] = rank;
+            }
+        }
+        let rank_f = &self.rank_f;
+        self.possible
+            .feed(rank_f.len(), possible, |place| rank_f[place]);
+        let itself = usize::from(v.f < v.a && v.a < i);
+        let older = self.possible.below(v.older) as usize - itself;
+        possible - older - usize::from(v.a < i)
+    }
+
+    /// The place of a value, by its number.
+    pub(crate) fn place(&self, number: u32) -> Option<usize> {
+        Some(self.places[number as usize].checked_sub(1)? as usize)
+    }
+
+    /// The certainly newer value that certainly took effect first.
+    pub(crate) fn replacer(&self, place: usize) -> Option<&Version> {
+        let seen = &self.versions[place];
+        let newer = self.versions.iter().enumerate().skip(1);
+        let newer = newer.filter(|(other, u)| *other != place && u.a > seen.f);
+        newer.map(|(_, u)| u).min_by_key(|u| u.f)
+    }
+}
+
+/// The number of the value that a write or compare-and-set makes.
+pub(crate) fn new_value(calls: &Calls, call: u32) -> u32 {
+    let at = call as usize;
+    match calls.second[at] {
+        crate::calls::NO_VALUE => calls.argument[at],
+        second => second,
+    }
+}

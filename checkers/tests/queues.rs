@@ -1,0 +1,357 @@
+//! Queues against their definition on small random histories, and simulated ones whose faults
+//! are known.
+
+mod made;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use checkers::history::{Kind, Value};
+use checkers::queue::{Delivery, Order};
+use checkers::{Budget, Checker, Queue, Verdict};
+use made::{Made, history, int, made, seeds};
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Enqueues, and dequeues and drains of about what went in.
+fn any(rng: &mut ChaCha8Rng) -> Vec<Made> {
+    let mut inside: Vec<Value> = Vec::new();
+    let count = rng.random_range(1..10);
+    let width = rng.random_range(1..4);
+    let wrong = if rng.random_bool(0.5) { 0.0 } else { 0.2 };
+    let repeats = rng.random_bool(0.2);
+    let mut calls = made(rng, count, width, |rng, number| {
+        let own = int(i64::try_from(number).expect("few"));
+        match rng.random_range(0..10) {
+            0..6 => {
+                let value = if repeats {
+                    int(rng.random_range(0..3))
+                } else {
+                    own
+                };
+                inside.push(value.clone());
+                ("enqueue", value.clone(), value)
+            }
+            6..9 => {
+                let place = if rng.random_bool(wrong) {
+                    inside.len() / 2
+                } else {
+                    0
+                };
+                let value = if inside.len() > place {
+                    inside.remove(place)
+                } else {
+                    Value::Nil
+                };
+                if rng.random_bool(wrong) {
+                    return ("dequeue", Value::Nil, int(rng.random_range(0..10)));
+                }
+                if rng.random_bool(wrong) {
+                    inside.push(value.clone());
+                }
+                ("dequeue", Value::Nil, value)
+            }
+            _ => {
+                let most = if rng.random_bool(0.5) {
+                    Value::Nil
+                } else {
+                    int(rng.random_range(0..3))
+                };
+                ("drain", most, Value::List(std::mem::take(&mut inside)))
+            }
+        }
+    });
+    if rng.random_bool(0.7) {
+        if rng.random_bool(wrong) {
+            inside.shuffle(rng);
+            inside.pop();
+        }
+        calls.push(Made {
+            process: 90,
+            begins: if rng.random_bool(0.1) { 3 } else { 60 },
+            ends: 61,
+            kind: if rng.random_bool(0.1) {
+                Kind::Info
+            } else {
+                Kind::Ok
+            },
+            f: "drain",
+            key: Value::str("x"),
+            argument: Value::Nil,
+            result: Value::List(inside),
+            node: "n1",
+        });
+    }
+    calls
+}
+
+/// What came out: value, call and place.
+fn delivered(calls: &[Made]) -> Vec<(Value, usize, usize)> {
+    let mut all = Vec::new();
+    for (at, call) in calls.iter().enumerate().filter(|(_, c)| c.kind == Kind::Ok) {
+        match (call.f, &call.result) {
+            ("dequeue", Value::Nil) => {}
+            ("dequeue", value) => all.push((value.clone(), at, 0)),
+            ("drain", Value::List(items)) => {
+                let items = items.iter().enumerate();
+                all.extend(items.map(|(place, value)| (value.clone(), at, place)));
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+fn defined(calls: &[Made]) -> BTreeMap<&'static str, i64> {
+    let out = delivered(calls);
+    let enqueues = || calls.iter().filter(|c| c.f == "enqueue");
+    let mut counts: BTreeMap<&'static str, i64> = BTreeMap::new();
+    let mut add = |name: &'static str, count: usize| {
+        *counts.entry(name).or_default() += i64::try_from(count).expect("few");
+    };
+    let values: BTreeSet<&Value> = enqueues()
+        .map(|c| &c.argument)
+        .chain(out.iter().map(|(v, _, _)| v))
+        .collect();
+    let drains = calls.iter().filter(|c| c.f == "drain");
+    let drained = drains
+        .clone()
+        .filter(|c| c.kind == Kind::Ok)
+        .map(|c| c.begins)
+        .max();
+    let dequeues = calls
+        .iter()
+        .filter(|c| c.f == "dequeue" && c.kind == Kind::Info)
+        .count();
+    let crashed = drains.filter(|c| c.kind == Kind::Info);
+    let taken: Option<i64> = crashed
+        .map(|c| c.argument.as_int())
+        .try_fold(i64::try_from(dequeues).expect("few"), |sum, most| {
+            Some(sum + most?)
+        });
+    let (mut candidates, mut open) = (0, 0);
+    for value in values {
+        let own = || enqueues().filter(|c| c.argument == *value);
+        let times = out.iter().filter(|(v, _, _)| v == value).count();
+        let attempted = own().filter(|c| c.kind != Kind::Fail).count();
+        let sure = own().filter(|c| c.kind == Kind::Ok).count();
+        let before = own()
+            .filter(|c| drained.is_some_and(|d| c.is_before(d)))
+            .count();
+        let certain = before.saturating_sub(times);
+        candidates += certain;
+        open += sure.saturating_sub(times) - certain.min(sure.saturating_sub(times));
+        add(
+            "recovered",
+            times.saturating_sub(sure).min(attempted - sure),
+        );
+        if times == 0 {
+        } else if attempted == 0 {
+            add(
+                if own().next().is_some() {
+                    "dirty"
+                } else {
+                    "phantom"
+                },
+                1,
+            );
+        } else {
+            add("duplicates", times.saturating_sub(attempted));
+            let began = own().filter(|c| c.kind != Kind::Fail).map(|c| c.begins);
+            let over = out.iter().filter(|(v, _, _)| v == value);
+            let over = over.map(|(_, at, _)| calls[*at].ends).min();
+            add("phantom", usize::from(over < began.min()));
+        }
+    }
+    let most = taken.map_or(candidates, |most| {
+        usize::try_from(most).expect("few").min(candidates)
+    });
+    add("lost", candidates - most);
+    add("undecided", open + most);
+
+    // Elements that went in and came out once.
+    let once: Vec<(&Made, usize, (usize, usize))> = calls
+        .iter()
+        .enumerate()
+        .filter(|(_, c)| c.f == "enqueue" && c.kind != Kind::Fail)
+        .filter_map(|(at, c)| {
+            let same = enqueues().filter(|o| o.kind != Kind::Fail && o.argument == c.argument);
+            let mut own = out.iter().filter(|(v, _, _)| *v == c.argument);
+            let (first, second) = (own.next()?, own.next());
+            (same.count() == 1 && second.is_none()).then_some((c, at, (first.1, first.2)))
+        })
+        .collect();
+    let earlier = |one: (usize, usize), other: (usize, usize)| {
+        calls[one.0].ends < calls[other.0].begins || one.0 == other.0 && one.1 < other.1
+    };
+    let overtakes = |then: &(&Made, usize, (usize, usize)), own: bool| {
+        once.iter().any(|first| {
+            let inside = if first.0.kind == Kind::Ok {
+                first.0.ends
+            } else {
+                u64::MAX
+            };
+            let inside = inside.min(calls[first.2.0].ends);
+            let before = if own {
+                first.0.process == then.0.process && first.1 < then.1
+            } else {
+                inside < then.0.begins
+            };
+            before && earlier(then.2, first.2)
+        })
+    };
+    add("ordered", once.len());
+    add(
+        "fifo_violations",
+        once.iter().filter(|of| overtakes(of, false)).count(),
+    );
+    add(
+        "producer_violations",
+        once.iter().filter(|of| overtakes(of, true)).count(),
+    );
+    counts
+}
+
+#[test]
+fn queues_agree_with_their_definition() {
+    let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
+    for seed in 0..seeds() {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let calls = any(&mut rng);
+        if !calls.iter().any(|call| call.f == "enqueue") {
+            continue;
+        }
+        let queue = Queue {
+            delivery: [Delivery::AtLeastOnce, Delivery::ExactlyOnce][rng.random_range(0..2)],
+            order: [Order::None, Order::Producer, Order::Fifo][rng.random_range(0..3)],
+        };
+        let report = queue.check(&history(&calls), &Budget::unlimited());
+        let expected = defined(&calls);
+        let of = |name: &str| expected.get(name).copied().unwrap_or(0);
+        for name in [
+            "lost",
+            "undecided",
+            "recovered",
+            "dirty",
+            "phantom",
+            "duplicates",
+            "ordered",
+            "fifo_violations",
+            "producer_violations",
+        ] {
+            let told = || format!("{name}, seed {seed}: {calls:#?}");
+            assert_eq!(report.number(name), Some(of(name)), "{}", told());
+            *sums.entry(name).or_default() += of(name);
+        }
+        let mut bad = of("lost") + of("dirty") + of("phantom");
+        bad += if queue.delivery == Delivery::ExactlyOnce {
+            of("duplicates")
+        } else {
+            0
+        };
+        bad += match queue.order {
+            Order::None => 0,
+            Order::Producer => of("producer_violations"),
+            Order::Fifo => of("fifo_violations"),
+        };
+        assert_eq!(
+            report.verdict == Verdict::Violated,
+            bad > 0,
+            "seed {seed}: {report:#?}"
+        );
+        let open = of("undecided") > 0;
+        assert!(
+            report.verdict != Verdict::Held || !open,
+            "seed {seed}: {report:#?}"
+        );
+        assert_eq!(
+            report.anomalies.is_empty(),
+            bad == 0,
+            "seed {seed}: {report:#?}"
+        );
+    }
+    println!("{sums:?}");
+    let few = i64::try_from(seeds() / 500).expect("few");
+    assert!(sums.values().all(|sum| *sum > few), "lopsided: {sums:?}");
+}
+
+/// A queue that does each thing at one instant, or does one thing wrong.
+#[test]
+fn a_simulated_queue_is_accused_only_of_what_it_did() {
+    for seed in 0..3_000 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let bug = ["none", "loses", "doubles", "swaps"][rng.random_range(0..4)];
+        let mut inside: Vec<i64> = Vec::new();
+        let mut calls: Vec<Made> = Vec::new();
+        let count = rng.random_range(4..40);
+        let mut is_done = false;
+        for number in 0..=count {
+            let last = number == count;
+            let put = !last && (number < 3 || rng.random_bool(0.5));
+            if bug == "swaps" && !is_done && inside.len() > 1 {
+                inside.swap(0, 1);
+                is_done = true;
+            }
+            let value = i64::try_from(number).expect("few");
+            let (f, argument, result) = if put {
+                let times = match bug {
+                    _ if is_done => 1,
+                    "loses" => 0,
+                    "doubles" => 2,
+                    _ => 1,
+                };
+                is_done |= times != 1;
+                inside.extend(std::iter::repeat_n(value, times));
+                ("enqueue", int(value), int(value))
+            } else if last {
+                (
+                    "drain",
+                    Value::Nil,
+                    Value::List(inside.drain(..).map(int).collect()),
+                )
+            } else if inside.is_empty() {
+                ("dequeue", Value::Nil, Value::Nil)
+            } else {
+                ("dequeue", Value::Nil, int(inside.remove(0)))
+            };
+            calls.push(Made {
+                process: 0,
+                begins: 10 * number,
+                ends: 10 * number + 5,
+                kind: Kind::Ok,
+                f,
+                key: Value::str("x"),
+                argument,
+                result,
+                node: "n1",
+            });
+        }
+        let strict = Queue {
+            delivery: Delivery::ExactlyOnce,
+            order: Order::Fifo,
+        };
+        let report = strict.check(&history(&calls), &Budget::unlimited());
+        let number = |name: &str| report.number(name).expect(name);
+        let expected = if is_done {
+            Verdict::Violated
+        } else {
+            Verdict::Held
+        };
+        assert_eq!(report.verdict, expected, "seed {seed}, {bug}: {report:#?}");
+        assert_eq!(
+            number("lost"),
+            i64::from(bug == "loses" && is_done),
+            "seed {seed}"
+        );
+        assert_eq!(
+            number("duplicates"),
+            i64::from(bug == "doubles" && is_done),
+            "seed {seed}"
+        );
+        assert_eq!(
+            number("fifo_violations") > 0,
+            bug == "swaps" && is_done,
+            "seed {seed}"
+        );
+    }
+}

@@ -1,0 +1,211 @@
+//! What came of the same trials with several seeds: a row for each claim of each trial.
+
+use std::collections::BTreeMap;
+
+use checkers::Verdict;
+use serde_json::Value as Json;
+
+use crate::claim::{Claim, Expected};
+use crate::plan::Plan;
+
+use super::verdict::{ClaimVerdict, RunVerdict, Status};
+
+/// The columns of [`rows`].
+pub const COLUMNS: [&str; 10] = [
+    "trial",
+    "system",
+    "configuration",
+    "workload",
+    "faults",
+    "claim",
+    "expected",
+    "refuted",
+    "entries until",
+    "as expected",
+];
+
+/// A row for each claim that a trial expects something of. `runs` are those of `plans`, in the
+/// same order; a campaign that was ended early has fewer.
+#[must_use]
+pub fn rows(plans: &[Plan], runs: &[RunVerdict]) -> Vec<Vec<String>> {
+    let mut trials: Vec<(&Plan, Vec<&RunVerdict>)> = Vec::new();
+    for (plan, run) in plans.iter().zip(runs) {
+        match trials.iter_mut().find(|(first, _)| first.name == plan.name) {
+            Some((_, seeds)) => seeds.push(run),
+            None => trials.push((plan, vec![run])),
+        }
+    }
+    let of_trial = |(plan, runs): &(&Plan, Vec<&RunVerdict>)| {
+        let claims = plan.expect.iter();
+        let of_claim = |(claim, expected): (&Claim, &Expected)| row(plan, runs, *claim, *expected);
+        claims.map(of_claim).collect::<Vec<_>>()
+    };
+    trials.iter().flat_map(of_trial).collect()
+}
+
+fn row(plan: &Plan, runs: &[&RunVerdict], claim: Claim, expected: Expected) -> Vec<String> {
+    let verdicts: Vec<(&RunVerdict, &ClaimVerdict)> = runs
+        .iter()
+        .filter_map(|run| Some((*run, run.claims.iter().find(|one| one.claim == claim)?)))
+        .collect();
+    let refuted: Vec<&RunVerdict> = verdicts
+        .iter()
+        .filter(|(_, verdict)| verdict.verdict == Verdict::Violated)
+        .map(|(run, _)| *run)
+        .collect();
+    let mut until: Vec<usize> = refuted.iter().filter_map(|run| first(run, claim)).collect();
+    until.sort_unstable();
+    let met = verdicts
+        .iter()
+        .filter(|(_, verdict)| verdict.as_expected)
+        .count();
+    let invalid = runs
+        .iter()
+        .filter(|run| run.status == Status::NotValid)
+        .count();
+    let mut as_expected = format!("{met} of {}", runs.len());
+    if invalid > 0 {
+        as_expected += &format!(" ({invalid} not valid)");
+    }
+    let version = runs.iter().find_map(|run| run.environment.version.clone());
+    vec![
+        plan.name.clone(),
+        format!("{} {}", plan.system.as_str(), version.unwrap_or_default())
+            .trim()
+            .to_owned(),
+        configuration(plan),
+        plan.load.workload.clone(),
+        faults(plan),
+        claim.as_str().to_owned(),
+        word(expected).to_owned(),
+        format!("{} of {}", refuted.len(), runs.len()),
+        until
+            .get(until.len() / 2)
+            .map_or_else(|| "-".to_owned(), ToString::to_string),
+        as_expected,
+    ]
+}
+
+/// How much of the history it takes to refute the claim: the shortest beginning that holds all
+/// of some finding.
+fn first(run: &RunVerdict, claim: Claim) -> Option<usize> {
+    let of_claim = run.findings.iter().filter(|finding| finding.claim == claim);
+    of_claim
+        .filter_map(|finding| finding.ops.iter().max().copied())
+        .min()
+        .map(|last| last + 1)
+}
+
+fn word(expected: Expected) -> &'static str {
+    match expected {
+        Expected::Held => "held",
+        Expected::Violated => "violated",
+        Expected::Any => "any",
+    }
+}
+
+/// The options that are not as they are by default.
+fn configuration(plan: &Plan) -> String {
+    let (own, default) = (
+        plan.configuration(),
+        Plan::of_system(plan.system).configuration(),
+    );
+    let (Json::Object(own), Json::Object(default)) = (own, default) else {
+        return String::new();
+    };
+    let differs = own
+        .iter()
+        .filter(|(name, value)| default.get(*name) != Some(*value));
+    let words: Vec<String> = differs
+        .map(|(name, value)| format!("{name} {}", plain(value)))
+        .collect();
+    words.join(", ")
+}
+
+fn plain(value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        Json::Object(fields) => {
+            let words: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| format!("{name} {}", plain(value)))
+                .collect();
+            words.join(" ")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn faults(plan: &Plan) -> String {
+    let mut counted: BTreeMap<String, usize> = BTreeMap::new();
+    for fault in &plan.faults {
+        let mut told = format!("{} {}", fault.kind.as_str(), fault.target.as_str());
+        if fault.every.is_some() {
+            told += ", again and again";
+        }
+        if fault.promote_after.is_some() {
+            told += ", promoted";
+        }
+        *counted.entry(told).or_default() += 1;
+    }
+    if counted.is_empty() {
+        return "none".into();
+    }
+    counted.into_keys().collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::verdict::{Finding, Recovery};
+    use super::*;
+
+    #[test]
+    fn seeds_of_a_trial_are_counted_together() {
+        let text = "name = \"x\"\nsystem = \"redis\"\n[redis]\nwait = 2\n[[fault]]\nkind = \"kill\"\n\
+                    target = \"leader\"\nat = \"1s\"\nfor = \"1s\"\n[expect]\nlinearizable = \"violated\"\n";
+        let plan = Plan::parse(text, Path::new("x")).unwrap();
+        let run = |refuted: bool| {
+            let mut run =
+                RunVerdict::unjudged(&plan, &[], Status::Violated, None, Recovery::default());
+            run.claims.push(ClaimVerdict {
+                claim: Claim::Linearizable,
+                verdict: if refuted {
+                    Verdict::Violated
+                } else {
+                    Verdict::Held
+                },
+                expected: Some(Expected::Violated),
+                as_expected: refuted,
+                why: None,
+                findings: Vec::new(),
+            });
+            if refuted {
+                run.findings.push(Finding {
+                    id: "F1".into(),
+                    claim: Claim::Linearizable,
+                    anomaly: "stale-read".into(),
+                    key: None,
+                    ops: vec![3, 9],
+                    argument: Vec::new(),
+                });
+            }
+            run
+        };
+        let rows = rows(&[plan.clone(), plan.clone()], &[run(true), run(false)]);
+        let expected = [
+            "x",
+            "redis",
+            "wait 2",
+            "mixed",
+            "kill leader",
+            "linearizable",
+            "violated",
+            "1 of 2",
+            "10",
+            "1 of 2",
+        ];
+        assert_eq!(rows, [expected]);
+    }
+}
