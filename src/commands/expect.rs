@@ -21,9 +21,8 @@ impl FromStr for Wanted {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let claims = Claim::ALL.map(Claim::as_str);
-        if claims.contains(&name) {
-            return Ok(Self::Held(name.to_owned()));
+        if let Ok(claim) = name.parse::<Claim>() {
+            return Ok(Self::Held(claim.to_string()));
         }
         let anomalies = CHECKERS
             .iter()
@@ -31,7 +30,8 @@ impl FromStr for Wanted {
         if anomalies.clone().any(|anomaly| anomaly == name) {
             return Ok(Self::Found(name.to_owned()));
         }
-        let names: Vec<&str> = claims.into_iter().chain(anomalies).collect();
+        let claims = Claim::all().map(Claim::as_str);
+        let names: Vec<&str> = claims.chain(anomalies).collect();
         Err(suggest::unknown("claim or anomaly", name, names))
     }
 }

@@ -170,7 +170,7 @@ mod tests {
             let mut run =
                 RunVerdict::unjudged(&plan, &[], Status::Violated, None, Recovery::default());
             run.claims.push(ClaimVerdict {
-                claim: Claim::Linearizable,
+                claim: Claim::LINEARIZABLE,
                 verdict: if refuted {
                     Verdict::Violated
                 } else {
@@ -184,7 +184,7 @@ mod tests {
             if refuted {
                 run.findings.push(Finding {
                     id: "F1".into(),
-                    claim: Claim::Linearizable,
+                    claim: Claim::LINEARIZABLE,
                     anomaly: "stale-read".into(),
                     key: None,
                     ops: vec![3, 9],
