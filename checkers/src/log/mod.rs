@@ -22,7 +22,9 @@
 //! polls of one that subscribed, skips and repeats are counted apart, since its logs may be given
 //! to another and back. A poll whose argument is a map from logs to offsets reads on from there:
 //! what it passes over and what is before are told by those offsets, and it gets beyond nothing
-//! that stands before them. Every other consumer is taken to start at the beginning of a log.
+//! that stands before them. Every other consumer is taken to start at the beginning of a log,
+//! unless some poll is of unknown outcome: then others may go on where that one ended, and a
+//! consumer passes over only what stands between two messages that it got itself.
 //!
 //! Offsets need not be next to one another: what counts are those that hold something.
 //!

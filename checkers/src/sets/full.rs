@@ -232,6 +232,9 @@ impl Judge<'_> {
 
     /// The time from a rank to another, and nothing if that is earlier.
     fn between(&self, from: Rank, to: Rank) -> u64 {
+        if from == NEVER {
+            return 0;
+        }
         self.calls.time(to).saturating_sub(self.calls.time(from))
     }
 

@@ -13,7 +13,7 @@ use crate::{Anomaly, Budget, Checker, Report, Verdict};
 ///
 /// **Figures**: `sets`, `sets_skipped`, `attempted`, `acknowledged`, `found` (attempted and in
 /// the last read), `recovered` (found, of unknown outcome), `lost`, `late` (acknowledged after
-/// the last read began, and not in it), `removed`, `dirty`, `phantom`, `duplicate`.
+/// the last read began, or not all nodes were finally read, and not in it), `removed`, `dirty`, `phantom`, `duplicate`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Set;
 
@@ -127,7 +127,7 @@ fn count(calls: &Calls, object: &Object<'_>, tally: &mut Tally) {
         } else if let Some((_, _, add)) = sure {
             if removed.contains(&value) {
                 tally.add("removed", 1);
-            } else if calls.ends[*add as usize] < last.begins {
+            } else if calls.ends[*add as usize] < last.begins && !last.is_partial {
                 tally.found("lost", || {
                     let gone = format!("the last read lacks {}.", shown());
                     tell("lost-element", &[*add, last.call], gone)
@@ -176,8 +176,8 @@ fn report(name: &str, tally: Tally) -> Report {
         tally.why
     } else if number("late") > 0 {
         Some(format!(
-            "needs a read after the last add; {} elements were acknowledged after the last read \
-             began",
+            "needs a read after the last add, or final reads of all nodes; {} elements may have been \
+             acknowledged only after the last read began, or be on a node that was not read",
             number("late")
         ))
     } else if number("acknowledged") - number("removed") == 0 {
