@@ -82,7 +82,7 @@ fn made(rng: &mut ChaCha8Rng) -> Vec<Made> {
 #[test]
 fn columns_shared_among_cores_are_judged_as_rows() {
     let (mut plain, mut not) = (0, 0);
-    for seed in 0..crate::linearizable::exact::oracle::seeds(30_000) {
+    for seed in 0..5_000 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let made = made(&mut rng);
         let calls = Calls::of(&history(&made));
