@@ -52,12 +52,11 @@ fn any(rng: &mut ChaCha8Rng) -> Vec<Made> {
                 ("dequeue", Value::Nil, value)
             }
             _ => {
-                let most = if rng.random_bool(0.5) {
-                    Value::Nil
-                } else {
-                    int(rng.random_range(0..3))
-                };
-                ("drain", most, Value::List(std::mem::take(&mut inside)))
+                let most = rng.random_bool(0.5).then(|| rng.random_range(0..3_usize));
+                let count = most.unwrap_or(inside.len()).min(inside.len());
+                let taken = inside.drain(..count).collect();
+                let most = most.map(|most| int(i64::try_from(most).expect("few")));
+                ("drain", most.unwrap_or_default(), Value::List(taken))
             }
         }
     });

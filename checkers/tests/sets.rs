@@ -367,6 +367,11 @@ fn what_is_held_is_not_violated_when_less_is_known() {
         if judge(&calls) != Verdict::Held {
             continue;
         }
+        // A node of which nothing is known any more need not have been read.
+        let finals = calls.iter().filter(|call| call.f == "final-read-set");
+        if finals.filter(|call| call.kind == Kind::Ok).count() == 1 {
+            continue;
+        }
         let weaker = weaken(&mut rng, &calls);
         // The last read decides by definition, so only adds may be known less well.
         let differs =
