@@ -51,6 +51,7 @@ mod parse;
 use std::collections::BTreeMap;
 
 use crate::calls::Calls;
+use crate::counts::Counts;
 use crate::percentile::percentile;
 use crate::{Anomaly, Budget, Checker, Report, Verdict};
 use gather::Logs;
@@ -68,7 +69,7 @@ impl Log {
 /// What was found of all logs so far.
 #[derive(Default)]
 struct Tally {
-    counts: BTreeMap<&'static str, usize>,
+    counts: Counts,
     anomalies: BTreeMap<&'static str, Vec<Anomaly>>,
     /// Of polls that lagged.
     lags: Vec<u64>,
@@ -77,7 +78,7 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, name: &'static str, count: usize) {
-        *self.counts.entry(name).or_default() += count;
+        self.counts.add(name, count);
     }
 
     /// Whether one more of that name is to be written out.
@@ -150,7 +151,7 @@ impl Checker for Log {
 fn report(name: &str, logs: &Logs, mut tally: Tally) -> Report {
     let mut report = Report::new(name, Verdict::Held);
     for name in FIGURES.into_iter().chain(["values_sent_again"]) {
-        report.figure(name, tally.counts.get(name).copied().unwrap_or(0));
+        report.figure(name, tally.counts.of(name));
     }
     report.figure("lagging_polls", tally.lags.len());
     let zeros = tally.polls.saturating_sub(tally.lags.len());

@@ -1,9 +1,10 @@
 //! Set: the last read counts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::gather::{Object, Sets};
 use crate::calls::Calls;
+use crate::counts::Counts;
 use crate::explain::of_calls;
 use crate::history::Kind;
 use crate::linearizable::grouping::word;
@@ -24,14 +25,14 @@ impl Set {
 
 #[derive(Default)]
 struct Tally {
-    counts: BTreeMap<&'static str, usize>,
+    counts: Counts,
     anomalies: Vec<Anomaly>,
     why: Option<String>,
 }
 
 impl Tally {
     fn add(&mut self, name: &'static str, count: usize) {
-        *self.counts.entry(name).or_default() += count;
+        self.counts.add(name, count);
     }
 
     fn found(&mut self, name: &'static str, anomaly: impl FnOnce() -> Anomaly) {
@@ -166,7 +167,7 @@ fn report(name: &str, tally: Tally) -> Report {
         "phantom",
         "duplicate",
     ] {
-        report.figure(name, tally.counts.get(name).copied().unwrap_or(0));
+        report.figure(name, tally.counts.of(name));
     }
     let number = |name: &str| report.number(name).unwrap_or(0);
     let bad = number("lost") + number("dirty") + number("phantom") + number("duplicate");
