@@ -16,8 +16,8 @@ test: setup
 	cargo build --workspace
 	cargo test --workspace
 
-# What etcd, Redis and PostgreSQL keep and lose, counted over seeds.
-FINDINGS_SEEDS ?= 1..10
+# What etcd, Redis and PostgreSQL keep and lose, counted over seeds: about 5 minutes a seed.
+FINDINGS_SEEDS ?= 1..3
 FINDINGS ?= findings/*.toml
 findings: setup
 	cargo build --release --workspace
@@ -30,6 +30,7 @@ bench: setup
 	cargo bench --bench interpreter
 	cargo bench -p checkers --bench readers
 	cargo bench -p checkers --bench exact -- $(OPS)
+	cargo bench -p checkers --bench weak -- $(OPS)
 	cargo bench --bench report
 	cargo bench --bench named -- $(HISTORIES)
 	cargo bench -p checkers --bench search -- $(HISTORIES)

@@ -4,6 +4,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::interpreter::Progress;
 
 /// How progress is shown, on standard error.
@@ -15,11 +17,14 @@ pub enum Mode {
     Line,
     /// A plain line every ten seconds, and for each phase.
     Plain,
+    /// An event in JSON a line: run_started, phase, fault, progress, verdict.
+    Json,
     /// Nothing.
     None,
 }
 
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
+const EVENT_EVERY: Duration = Duration::from_secs(1);
 
 /// Shows the progress of one run.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub struct Display {
     phase: String,
     last: Instant,
     drawn: bool,
+    /// The fault that was told last.
+    fault: Option<String>,
 }
 
 impl Display {
@@ -38,16 +45,21 @@ impl Display {
         let mode = match mode {
             Mode::Auto if std::io::stderr().is_terminal() => Mode::Line,
             Mode::Auto => Mode::Plain,
-            Mode::Line | Mode::Plain | Mode::None => mode,
+            Mode::Line | Mode::Plain | Mode::Json | Mode::None => mode,
         };
         let (title, phase) = (title.to_owned(), String::new());
-        Self {
+        let display = Self {
             mode,
             title,
             phase,
             last: Instant::now(),
             drawn: false,
+            fault: None,
+        };
+        if mode == Mode::Json {
+            display.event("run_started", json!({}));
         }
+        display
     }
 
     /// A new phase of the run.
@@ -56,6 +68,7 @@ impl Display {
         match self.mode {
             Mode::Line => self.redraw(&format!(" {}   {phase}", self.title)),
             Mode::Plain if phase == "load" => self.say(&format!("[{}] {phase}", self.title)),
+            Mode::Json => self.event("phase", json!({ "phase": phase })),
             Mode::Plain | Mode::Auto | Mode::None => {}
         }
     }
@@ -71,8 +84,39 @@ impl Display {
                 self.last = Instant::now();
                 self.say(&line(&self.title, &self.phase, progress));
             }
+            Mode::Json => self.events(progress),
             Mode::Plain | Mode::Auto | Mode::None => {}
         }
+    }
+
+    /// A fault when it changes, and the counts once a second.
+    fn events(&mut self, progress: &Progress) {
+        let at = progress.now / 1_000_000;
+        if progress.fault != self.fault {
+            self.fault.clone_from(&progress.fault);
+            self.event("fault", json!({ "at_ms": at, "fault": progress.fault }));
+        }
+        if self.last.elapsed() >= EVENT_EVERY {
+            self.last = Instant::now();
+            let Progress { ok, fail, info, .. } = progress;
+            let counts = json!({ "at_ms": at, "ok": ok, "fail": fail, "info": info });
+            self.event("progress", counts);
+        }
+    }
+
+    /// What came out of the run: its status, and how many findings there are.
+    pub fn verdict(&self, status: &str, findings: usize) {
+        if self.mode == Mode::Json {
+            self.event("verdict", json!({ "status": status, "findings": findings }));
+        }
+    }
+
+    /// One line, with the version of its form.
+    fn event(&self, event: &str, mut fields: serde_json::Value) {
+        fields["v"] = 1.into();
+        fields["event"] = event.into();
+        fields["run"] = self.title.as_str().into();
+        self.say(&fields.to_string());
     }
 
     /// Wipes the redrawn line.

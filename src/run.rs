@@ -106,6 +106,7 @@ pub async fn run(
     let mut verdict = judge(plan, ops, played, directory, surroundings);
     verdict.environment.version = version;
     display.finish();
+    display.verdict(verdict.status.plain_word(), verdict.findings.len());
     leave(&verdict, directory)?;
     html::leave(directory);
     Ok(verdict)

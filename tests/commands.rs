@@ -400,3 +400,45 @@ fn nothing_outside_of_the_runs_can_be_reached() {
     child.wait().expect("it ends");
     assert!(tried.is_ok(), "see above");
 }
+
+#[test]
+fn events_are_lines_of_json() {
+    let place = Place::new("events");
+    // There is no node program, so the run proves nothing; it is told all the same.
+    let args = [
+        "run",
+        "t.toml",
+        "--progress",
+        "json",
+        "--node-binary",
+        "/nonexistent",
+    ];
+    let host =
+        |name: &str| format!("[[host]]\nname = \"{name}\"\naddress = \"127.0.0.1\"\nport = 9\n");
+    let trial = format!("name = \"t\"\n{}{}", host("n1"), host("n2"));
+    fs::write(place.0.join("t.toml"), trial).expect("it can be written");
+    let output = schism(&place.0, &args);
+    let said = err(&output);
+    let events: Vec<serde_json::Value> = said
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let named = |name: &str| events.iter().find(|event| event["event"] == name);
+    assert!(
+        events
+            .iter()
+            .all(|event| event["v"] == 1 && event["run"] == "t"),
+        "{said}"
+    );
+    assert!(
+        named("run_started").is_some() && named("phase").is_some(),
+        "{said}"
+    );
+    assert!(
+        named("verdict").is_some_and(|event| event["status"] == "not valid"),
+        "{said}"
+    );
+    let page = place.0.join("runs/latest/report.html");
+    let page = fs::read_to_string(page).expect("a page is drawn of such a run, too");
+    assert!(page.contains("This run proves nothing."), "and says so");
+}

@@ -166,6 +166,36 @@ fn assert_found(package: &str, system: &str, finding: &str) {
     assert_eq!(environment["errors"]["could not connect"], "fail");
 }
 
+#[test]
+fn a_login_that_is_refused_is_no_verdict() {
+    if !has_image("postgresql-15") {
+        return say(&format!(
+            "not run, for want of an image: {SCHISM} image build postgresql"
+        ));
+    }
+    let place = Place::new("login");
+    let trial = "name = \"trial\"\nsystem = \"postgresql\"\n[postgresql]\nuser = \"stranger\"\n\
+                 [lab]\nnodes = 2\n";
+    fs::write(place.0.join("trial.toml"), trial).unwrap();
+    let output = Command::new(SCHISM)
+        .arg("run")
+        .arg(place.0.join("trial.toml"))
+        .args(["--format", "json", "--runs"])
+        .arg(place.0.join("runs"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    let verdict: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let why = verdict["why"].as_str().unwrap();
+    assert!(
+        why.contains("failed to log in to PostgreSQL on n1"),
+        "{why}"
+    );
+    assert!(why.contains("role \"stranger\" does not exist"), "{why}");
+    let log = place.0.join("runs/latest/nodes/n1/log");
+    assert!(log.exists(), "the logs are kept");
+}
+
 #[expect(clippy::print_stderr, reason = "a test that is not run says so")]
 fn say(text: &str) {
     eprintln!("{text}");
@@ -182,10 +212,10 @@ fn redis_loses_what_a_cut_off_primary_acknowledged() {
 }
 
 #[test]
-fn postgresql_standbys_serve_stale_reads() {
+fn postgresql_loses_what_a_cut_off_primary_acknowledged() {
     assert_found(
         "postgresql-15",
         "postgresql",
-        "postgresql-async-standby-reads.toml",
+        "postgresql-async-primary-cut-off.toml",
     );
 }

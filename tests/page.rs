@@ -11,7 +11,9 @@ use std::process::ExitCode;
 
 use browser::Browser;
 use runs::Place;
-use schism::report::html;
+use schism::report::compare::compare;
+use schism::report::html::{self, pages};
+use schism::report::recorded::Recorded;
 use serde_json::json;
 
 type Test = (&'static str, fn(&mut Browser, &Pages));
@@ -45,6 +47,8 @@ const READY: &str = "document.documentElement.dataset.loaded !== undefined";
 struct Pages {
     whole: PathBuf,
     hostile: PathBuf,
+    campaign: PathBuf,
+    difference: PathBuf,
 }
 
 #[expect(clippy::print_stdout, reason = "this is the test's own harness")]
@@ -89,7 +93,22 @@ fn main() -> ExitCode {
     let (whole, hostile) = (place.0.join("whole"), place.0.join("hostile"));
     runs::simulated(&whole, 1);
     runs::hostile(&hostile);
+    let read = |run: &Path| Recorded::read(run);
+    let (one, other) = (read(&whole), read(&hostile));
+    let runs = ["whole", "hostile"].map(str::to_owned);
+    let runs: Vec<_> = runs
+        .into_iter()
+        .zip([one.told.clone(), other.told.clone()])
+        .collect();
+    let (campaign, difference) = (place.0.join("campaign.html"), place.0.join("diff.html"));
+    let drawn = std::fs::write(&campaign, pages::campaign(runs::HOSTILE, &runs));
+    drawn.expect("a page can be written");
+    let differs = compare(&one, &other);
+    let drawn = std::fs::write(&difference, pages::difference("a", runs::HOSTILE, &differs));
+    drawn.expect("a page can be written");
     let pages = Pages {
+        campaign,
+        difference,
         whole: html::write(&whole).expect("a page is drawn"),
         hostile: html::write(&hostile).expect("a page is drawn"),
     };
@@ -279,8 +298,14 @@ fn without_a_script(browser: &mut Browser, pages: &Pages) {
 fn a_narrow_page(browser: &mut Browser, pages: &Pages) {
     let size = json!({"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": true});
     browser.ask("Emulation.setDeviceMetricsOverride", size);
-    for page in [&pages.whole, &pages.hostile] {
-        browser.open(page, READY);
+    for page in [
+        &pages.whole,
+        &pages.hostile,
+        &pages.campaign,
+        &pages.difference,
+    ] {
+        let whole = [&pages.whole, &pages.hostile].contains(&page);
+        browser.open(page, if whole { READY } else { "true" });
         browser.eval("document.querySelectorAll('details').forEach((d) => { d.open = true; })");
         let wide = browser.eval("document.documentElement.scrollWidth");
         let widest = browser.eval(
@@ -296,8 +321,14 @@ fn both_themes_are_accessible(browser: &mut Browser, pages: &Pages) {
     let axe = std::fs::read_to_string(browser::axe()).expect("axe-core can be read");
     for theme in ["light", "dark"] {
         browser.theme(theme);
-        for page in [&pages.whole, &pages.hostile] {
-            browser.open(page, READY);
+        for page in [
+            &pages.whole,
+            &pages.hostile,
+            &pages.campaign,
+            &pages.difference,
+        ] {
+            let whole = [&pages.whole, &pages.hostile].contains(&page);
+            browser.open(page, if whole { READY } else { "true" });
             browser.eval("document.querySelectorAll('details').forEach((d) => { d.open = true; })");
             browser.eval(&format!("{axe}; true"));
             let found = browser.eval(

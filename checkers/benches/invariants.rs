@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The histories are those of a correct system, made here, in memory, and lie there as columns
-//! before the clock starts. Memory is what the judge adds to them at its peak.
+//! before the clock starts. Where the kernel tells, time is what the judge's one thread ran, so
+//! that neighbours do not count; memory is what the judge adds at its peak.
 
 #![expect(
     clippy::disallowed_methods,
@@ -235,6 +236,13 @@ fn made(checker: &str, ops: usize, clients: usize) -> Calls {
     Calls::of_columns(columns)
 }
 
+/// Seconds that this thread has run, if the kernel tells.
+fn ran() -> Option<f64> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanos: f64 = told.split_whitespace().next()?.parse().ok()?;
+    Some(nanos / 1e9)
+}
+
 fn megabytes(name: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with(name));
@@ -279,9 +287,10 @@ fn main() {
             let before = megabytes("VmRSS");
             // Where the kernel lets us, the peak is measured from here.
             let reset = std::fs::write("/proc/self/clear_refs", "5").is_ok();
-            let start = Instant::now();
+            let (start, ran_before) = (Instant::now(), ran());
             let report = checker.judge(&calls, &Budget::unlimited());
-            best = best.min(start.elapsed().as_secs_f64());
+            let ran = ran().zip(ran_before).map(|(after, before)| after - before);
+            best = best.min(ran.unwrap_or_else(|| start.elapsed().as_secs_f64()));
             assert_eq!(report.verdict, Verdict::Held, "{report:#?}");
             if reset {
                 peak = peak.max(megabytes("VmHWM") - before);

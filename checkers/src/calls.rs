@@ -298,6 +298,12 @@ impl Calls {
         self.result[call as usize]
     }
 
+    /// The [results](Self::result) of all calls.
+    #[must_use]
+    pub fn results(&self) -> &[u32] {
+        &self.result
+    }
+
     /// The time of a rank between [`BEFORE`] and [`NEVER`].
     #[must_use]
     pub fn time(&self, rank: Rank) -> Nanos {
@@ -344,6 +350,14 @@ impl Calls {
     #[must_use]
     pub fn has_crossed(&self) -> bool {
         !self.crossed.is_empty()
+    }
+
+    /// The calls that [are](Self::is_crossed), in the order of their starts.
+    #[must_use]
+    pub fn crossed(&self) -> Vec<u32> {
+        let mut crossed: Vec<u32> = self.crossed.iter().copied().collect();
+        crossed.sort_unstable();
+        crossed
     }
 
     /// The errors with which calls ended, each with its function.

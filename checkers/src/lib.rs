@@ -10,6 +10,7 @@ pub mod calls;
 pub mod compose;
 pub mod convergence;
 pub mod counter;
+mod counts;
 mod explain;
 mod faults;
 pub mod history;

@@ -38,9 +38,37 @@ pub fn rows(plans: &[Plan], runs: &[RunVerdict]) -> Vec<Vec<String>> {
     let of_trial = |(plan, runs): &(&Plan, Vec<&RunVerdict>)| {
         let claims = plan.expect.iter();
         let of_claim = |(claim, expected): (&Claim, &Expected)| row(plan, runs, *claim, *expected);
-        claims.map(of_claim).collect::<Vec<_>>()
+        let mut rows: Vec<_> = claims.map(of_claim).collect();
+        rows.extend(unequal(plan, runs));
+        rows
     };
     trials.iter().flat_map(of_trial).collect()
+}
+
+/// A row for a trial after which members differed for good, in some run.
+fn unequal(plan: &Plan, runs: &[&RunVerdict]) -> Option<Vec<String>> {
+    let differ = runs.iter().filter(|run| run.recovery.equal == Some(false));
+    let count = differ.count();
+    (count > 0).then(|| {
+        let mut row = about(plan, runs);
+        row.extend(["members equal in the end", "-"].map(str::to_owned));
+        row.push(format!("{count} of {}", runs.len()));
+        row.extend(["-", "-"].map(str::to_owned));
+        row
+    })
+}
+
+/// The columns that tell of the trial itself.
+fn about(plan: &Plan, runs: &[&RunVerdict]) -> Vec<String> {
+    let version = runs.iter().find_map(|run| run.environment.version.clone());
+    let system = format!("{} {}", plan.system.as_str(), version.unwrap_or_default());
+    vec![
+        plan.name.clone(),
+        system.trim().to_owned(),
+        configuration(plan),
+        plan.load.workload.clone(),
+        faults(plan),
+    ]
 }
 
 fn row(plan: &Plan, runs: &[&RunVerdict], claim: Claim, expected: Expected) -> Vec<String> {
@@ -67,15 +95,8 @@ fn row(plan: &Plan, runs: &[&RunVerdict], claim: Claim, expected: Expected) -> V
     if invalid > 0 {
         as_expected += &format!(" ({invalid} not valid)");
     }
-    let version = runs.iter().find_map(|run| run.environment.version.clone());
-    vec![
-        plan.name.clone(),
-        format!("{} {}", plan.system.as_str(), version.unwrap_or_default())
-            .trim()
-            .to_owned(),
-        configuration(plan),
-        plan.load.workload.clone(),
-        faults(plan),
+    let mut row = about(plan, runs);
+    row.extend([
         claim.as_str().to_owned(),
         word(expected).to_owned(),
         format!("{} of {}", refuted.len(), runs.len()),
@@ -83,7 +104,8 @@ fn row(plan: &Plan, runs: &[&RunVerdict], claim: Claim, expected: Expected) -> V
             .get(until.len() / 2)
             .map_or_else(|| "-".to_owned(), ToString::to_string),
         as_expected,
-    ]
+    ]);
+    row
 }
 
 /// How much of the history it takes to refute the claim: the shortest beginning that holds all
@@ -193,7 +215,9 @@ mod tests {
             }
             run
         };
-        let rows = rows(&[plan.clone(), plan.clone()], &[run(true), run(false)]);
+        let plans = [plan.clone(), plan.clone()];
+        let mut runs = [run(true), run(false)];
+        let tallied = |runs: &[RunVerdict]| rows(&plans, runs);
         let expected = [
             "x",
             "redis",
@@ -206,6 +230,13 @@ mod tests {
             "10",
             "1 of 2",
         ];
-        assert_eq!(rows, [expected]);
+        assert_eq!(tallied(&runs), [expected]);
+        runs[1].recovery.equal = Some(false);
+        let both = tallied(&runs);
+        assert_eq!(
+            (both.len(), both[1][5].as_str()),
+            (2, "members equal in the end")
+        );
+        assert_eq!(both[1][7], "1 of 2");
     }
 }

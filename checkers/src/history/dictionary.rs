@@ -8,8 +8,14 @@ use std::sync::Arc;
 use super::Value;
 use super::event::{Node, Tape, ValueRef};
 
-/// The number of nil, in every dictionary; false is 1 and true is 2.
+/// The number of nil, in every dictionary.
 pub const NIL: u32 = 0;
+
+/// The number of false, in every dictionary.
+pub const FALSE: u32 = 1;
+
+/// The number of true, in every dictionary.
+pub const TRUE: u32 = 2;
 
 /// Whole numbers from zero up to this are found without hashing.
 const SMALL: i64 = 1 << 22;

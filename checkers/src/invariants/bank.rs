@@ -2,9 +2,8 @@
 //!
 //! Of each read only its sum and its set of accounts count; sets are told apart by number.
 
-use std::collections::HashMap;
-
 use super::findings::{Findings, anomaly};
+use super::hash::Table;
 use super::places::Places;
 use crate::calls::{Calls, NEVER, Rank};
 use crate::history::Kind;
@@ -60,7 +59,7 @@ struct Ledger {
 #[derive(Debug, Default)]
 struct Sets {
     list: Vec<Box<[u32]>>,
-    places: HashMap<Box<[u32]>, usize>,
+    places: Table<Box<[u32]>, usize>,
     last: usize,
     now: Vec<u32>,
 }
@@ -209,7 +208,7 @@ impl Bank {
         let first = bank.first_transfer(calls).unwrap_or(NEVER);
         let over = |seen: &&Seen| calls.ends[seen.call as usize] < first;
         let usual = || {
-            let mut counts: HashMap<(usize, i128), usize> = HashMap::new();
+            let mut counts: Table<(usize, i128), usize> = Table::default();
             for seen in &bank.reads {
                 *counts.entry((seen.accounts, seen.sum)).or_default() += 1;
             }
@@ -261,7 +260,7 @@ impl Checker for Bank {
             };
             totals.push(i64::try_from(reference.total).unwrap_or(i64::MAX));
             let began = bank.first_transfer(calls);
-            let mut halves: Option<HashMap<i128, Half>> = None;
+            let mut halves: Option<Table<i128, Half>> = None;
             for seen in &bank.reads {
                 let ended = calls.ends[seen.call as usize];
                 let during = began.is_some_and(|began| ended >= began);
@@ -313,8 +312,8 @@ impl Half {
     }
 }
 
-fn by_amount(transfers: &[Transfer]) -> HashMap<i128, Half> {
-    let mut halves: HashMap<i128, Half> = HashMap::new();
+fn by_amount(transfers: &[Transfer]) -> Table<i128, Half> {
+    let mut halves: Table<i128, Half> = Table::default();
     for transfer in transfers {
         let half = Half {
             first: transfer.call,

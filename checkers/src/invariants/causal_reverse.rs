@@ -6,9 +6,8 @@
 //! begun. In lists the missed are all elements that were not returned: in the order in which
 //! they were certain, the first that is missing is found after at most as many as were returned.
 
-use std::collections::HashMap;
-
 use super::findings::{Findings, anomaly};
+use super::hash::Table;
 use super::write_once::{Read, WriteOnce};
 use crate::calls::{Calls, NEVER};
 use crate::{Budget, Checker, Report};
@@ -108,8 +107,8 @@ fn begins(calls: &Calls, once: &WriteOnce, place: Option<u32>) -> u32 {
 pub(super) fn by_object<K: Ord>(
     once: &WriteOnce,
     order: impl Fn(u32) -> Option<K>,
-) -> HashMap<u32, Vec<u32>> {
-    let mut objects: HashMap<u32, Vec<u32>> = HashMap::new();
+) -> Table<u32, Vec<u32>> {
+    let mut objects: Table<u32, Vec<u32>> = Table::default();
     for (place, (key, pair)) in (0..).zip(once.keys.iter().zip(once.places.list())) {
         if !key.left_out && order(place).is_some() {
             objects.entry(pair.0).or_default().push(place);

@@ -1,10 +1,8 @@
 //! Fencing tokens that rise; the page is `checkers/pages/fencing-tokens.md`.
 
-use std::collections::HashMap;
-
 use super::findings::{Findings, anomaly, on_node};
 use super::locks::answer;
-use super::ordered::{Evidence, Later, sweep};
+use super::ordered::{Evidence, Later, repeated, sweep};
 use super::places::Places;
 use crate::calls::Calls;
 use crate::history::Kind;
@@ -25,7 +23,6 @@ impl Checker for FencingTokens {
         };
         let mut locks = Places::default();
         let mut findings = Findings::default();
-        let mut first: HashMap<(u32, i64), u32> = HashMap::new();
         let (mut evidence, mut later) = (Vec::new(), Vec::new());
         let mut without = 0_usize;
         let count = u32::try_from(calls.len()).expect("calls are numbered with 32 bits");
@@ -52,25 +49,20 @@ impl Checker for FencingTokens {
                 value,
                 call,
             });
-            let before = *first.entry((object, value)).or_insert(call);
-            if before != call {
-                findings.add(|| {
-                    let (there, here) = (on_node(calls, before), on_node(calls, call));
-                    let conclusion = format!(
-                        "Token {value} was granted twice, first{there}, then{here}: who guards the \
-                         resource cannot tell the two holders apart."
-                    );
-                    let conclusion = conclusion.replace("first, then:", "to two:");
-                    anomaly(
-                        calls,
-                        "duplicate-token",
-                        calls.key[at],
-                        &[before, call],
-                        [conclusion],
-                    )
-                });
-            }
         }
+        repeated(&later, |before, call| {
+            findings.add(|| {
+                let (there, here) = (on_node(calls, before.call), on_node(calls, call.call));
+                let conclusion = format!(
+                    "Token {} was granted{there} and again{here}: who guards the resource cannot \
+                     tell the two holders apart.",
+                    call.value
+                );
+                let proof = [before.call, call.call];
+                let key = calls.key[call.call as usize];
+                anomaly(calls, "duplicate-token", key, &proof, [conclusion])
+            });
+        });
         let tokens = later.len();
         let mut pairs = 0_usize;
         sweep(evidence, later, |sooner, later| {

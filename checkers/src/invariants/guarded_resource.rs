@@ -1,10 +1,9 @@
 //! A resource that refuses old tokens; the page is `checkers/pages/guarded-resource.md`.
 
-use std::collections::HashMap;
-
 use super::findings::{Findings, anomaly, word};
+use super::hash::Table;
 use super::ordered::{Evidence, Later, sweep};
-use super::places::{Pair, Places};
+use super::places::Places;
 use crate::calls::{Calls, NEVER};
 use crate::history::Kind;
 use crate::history::dictionary::{Interned, NIL};
@@ -45,7 +44,7 @@ struct Read {
     refused: Vec<Later>,
     unreadable: usize,
     /// By a call: who wrote what it read, or who read what it wrote.
-    beside: HashMap<u32, u32>,
+    beside: Table<u32, u32>,
 }
 
 impl GuardedResource {
@@ -55,8 +54,9 @@ impl GuardedResource {
             calls.function("guarded-read"),
         );
         let mut out = Read::default();
-        let mut writers: HashMap<Pair, Writers> = HashMap::new();
-        let mut seen: Vec<(u32, Pair)> = Vec::new();
+        let mut pairs = Places::default();
+        let mut writers: Vec<Writers> = Vec::new();
+        let mut seen: Vec<(u32, u32)> = Vec::new();
         let count = u32::try_from(calls.len()).expect("calls are numbered with 32 bits");
         for call in 0..count {
             let at = call as usize;
@@ -73,11 +73,14 @@ impl GuardedResource {
                 continue;
             };
             let object = out.resources.place((0, calls.key[at]));
-            let pair = (object, number);
+            let pair = pairs.place((object, number));
+            if pair as usize == writers.len() {
+                writers.push(Writers::default());
+            }
             if f == read {
                 seen.push((call, pair));
             } else {
-                let writers = writers.entry(pair).or_default();
+                let writers = &mut writers[pair as usize];
                 if outcome == Kind::Fail {
                     writers.refused.get_or_insert(call);
                 } else {
@@ -112,7 +115,7 @@ impl GuardedResource {
         let mut observed: Vec<(u32, u32)> = Vec::new();
         let mut unproven: Vec<u32> = Vec::new();
         for (reader, pair) in seen {
-            let writers = writers.get(&pair).copied().unwrap_or_default();
+            let writers = writers[pair as usize];
             let ended = calls.ends[reader as usize];
             let in_time = |writer: &u32| calls.begins[*writer as usize] <= ended;
             match (writers.accepted.filter(in_time), writers.refused) {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::findings::Findings;
+use super::hash::Table;
 use super::ordered::{Evidence, Later, sweep};
 use crate::calls::Calls;
 use crate::explain::time;
@@ -55,7 +56,7 @@ impl Statuses {
             statuses.node(node);
         }
         if let Some(status) = calls.function("status") {
-            let mut said: HashMap<u32, Option<Said>> = HashMap::new();
+            let mut said: Table<u32, Option<Said>> = Table::default();
             let count = u32::try_from(calls.len()).expect("calls are numbered with 32 bits");
             for call in 0..count {
                 let at = call as usize;
@@ -198,10 +199,13 @@ impl Checker for LeaderTerms {
         let mut findings = Findings::default();
         let mut leaders: BTreeMap<i64, &Status> = BTreeMap::new();
         let mut told: BTreeSet<(i64, u32)> = BTreeSet::new();
+        let mut last: Vec<Option<i64>> = vec![None; statuses.nodes.len()];
         // Each node that leads where another was seen to lead is found once.
         let mut twice: BTreeSet<(i64, u32)> = BTreeSet::new();
         for status in &statuses.list {
-            told.insert((status.term, status.node));
+            if last[status.node as usize].replace(status.term) != Some(status.term) {
+                told.insert((status.term, status.node));
+            }
             if !status.leads {
                 continue;
             }

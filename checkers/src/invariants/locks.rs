@@ -5,9 +5,8 @@
 //! began to be certain before the other began to end; with holds in the order of their
 //! beginnings, the one so far that ends last tells.
 
-use std::collections::HashMap;
-
 use super::findings::{Findings, anomaly};
+use super::hash::Table;
 use super::places::Places;
 use crate::calls::Calls;
 use crate::explain::{ms, time};
@@ -86,7 +85,7 @@ impl Locks {
         let (acquire, release) = (calls.function("acquire"), calls.function("release"));
         let mut holds = Holds::default();
         // By lock and process: the hold that is open.
-        let mut open: HashMap<(u32, u32), usize> = HashMap::new();
+        let mut open: Table<(u32, u32), usize> = Table::default();
         let count = u32::try_from(calls.len()).expect("calls are numbered with 32 bits");
         for call in 0..count {
             let at = call as usize;

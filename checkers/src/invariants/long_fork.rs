@@ -1,8 +1,7 @@
 //! Long forks; the page is `checkers/pages/long-fork.md`.
 
-use std::collections::HashMap;
-
 use super::findings::{Findings, anomaly};
+use super::hash::Table;
 use super::write_once::WriteOnce;
 use crate::calls::Calls;
 use crate::{Anomaly, Budget, Checker, Report};
@@ -47,7 +46,11 @@ impl Group {
     fn forks(&self) -> Vec<(u32, u32)> {
         let count = u32::try_from(self.calls.len()).expect("calls are numbered with 32 bits");
         let mut order: Vec<u32> = (0..count).collect();
-        order.sort_by_cached_key(|&read| (self.count(read), self.mask(read).to_vec()));
+        order.sort_unstable_by(|&one, &other| {
+            let by_count = self.count(one).cmp(&self.count(other));
+            let by_mask = || self.mask(one).cmp(self.mask(other));
+            by_count.then_with(by_mask).then(one.cmp(&other))
+        });
         let pairs = order.windows(2).map(|pair| (pair[0], pair[1]));
         pairs
             .filter(|&(less, more)| self.only(less, more).is_some())
@@ -64,7 +67,7 @@ impl Checker for LongFork {
         let mut findings = Findings::default();
         let once = WriteOnce::of_steps(calls, &mut findings);
         let mut groups: Vec<Group> = Vec::new();
-        let mut by_keys: HashMap<Box<[u32]>, usize> = HashMap::new();
+        let mut by_keys: Table<Box<[u32]>, usize> = Table::default();
         let mut keys: Vec<u32> = Vec::new();
         for read in once.reads.iter().filter(|read| read.only_reads) {
             keys.clear();

@@ -1,9 +1,7 @@
 //! Increments whose values rise; the page is `checkers/pages/monotonic.md`.
 
-use std::collections::HashMap;
-
 use super::findings::{Findings, anomaly};
-use super::ordered::{Evidence, Later, sweep};
+use super::ordered::{Evidence, Later, repeated, sweep};
 use super::places::Places;
 use crate::calls::{Calls, NO_VALUE};
 use crate::history::Kind;
@@ -143,20 +141,14 @@ impl Committed {
 
     /// Values that two increments got.
     fn repeated(&self, calls: &Calls, findings: &mut Findings) {
-        let mut first: HashMap<(u32, i64), u32> = HashMap::new();
-        for later in &self.later {
-            let before = *first
-                .entry((later.object, later.value))
-                .or_insert(later.call);
-            if before != later.call {
-                findings.add(|| {
-                    let conclusion = format!("Two increments made the value {}.", later.value);
-                    let key = calls.key[later.call as usize];
-                    let proof = [before, later.call];
-                    anomaly(calls, "duplicate-value", key, &proof, [conclusion])
-                });
-            }
-        }
+        repeated(&self.later, |before, later| {
+            findings.add(|| {
+                let conclusion = format!("Two increments made the value {}.", later.value);
+                let key = calls.key[later.call as usize];
+                let proof = [before.call, later.call];
+                anomaly(calls, "duplicate-value", key, &proof, [conclusion])
+            });
+        });
     }
 
     /// Values that do not rise with the timestamps; how many had to.

@@ -19,6 +19,21 @@ pub(super) struct Later {
     pub(super) call: u32,
 }
 
+/// Hands to `each` what has the value of another of its object, with the first that has it.
+///
+/// **Cost**: O(n log n).
+pub(super) fn repeated(all: &[Later], mut each: impl FnMut(&Later, &Later)) {
+    let mut order: Vec<(u32, i64, u32, usize)> = Vec::with_capacity(all.len());
+    let numbered = all.iter().enumerate();
+    order.extend(numbered.map(|(place, one)| (one.object, one.value, one.call, place)));
+    order.sort_unstable();
+    for same in order.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1)) {
+        for again in &same[1..] {
+            each(&all[same[0].3], &all[again.3]);
+        }
+    }
+}
+
 /// Hands to `each` what began later with the highest evidence that was certain strictly
 /// before, if there is any; in the order of the beginnings.
 ///

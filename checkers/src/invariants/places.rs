@@ -1,6 +1,6 @@
 //! Pairs of numbers by place, in the order in which they came: mostly without hashing.
 
-use std::collections::HashMap;
+use super::hash::Table;
 
 /// No place.
 const NOWHERE: u32 = u32::MAX;
@@ -15,7 +15,7 @@ pub(super) type Pair = (u32, u32);
 pub(super) struct Places {
     /// By name: the place of the first pair that has it.
     first: Vec<u32>,
-    others: HashMap<Pair, u32>,
+    others: Table<Pair, u32>,
     list: Vec<Pair>,
 }
 

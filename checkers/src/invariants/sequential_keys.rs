@@ -1,9 +1,8 @@
 //! Keys that one client wrote in order; the page is `checkers/pages/sequential-keys.md`.
 
-use std::collections::HashMap;
-
 use super::causal_reverse::{Tally, by_object, open};
 use super::findings::{Findings, anomaly};
+use super::hash::Table;
 use super::write_once::WriteOnce;
 use crate::calls::{Calls, NEVER};
 use crate::history::Kind;
@@ -64,7 +63,7 @@ fn happened(calls: &Calls, once: &WriteOnce, place: u32) -> bool {
 
 fn judge_steps(calls: &Calls, once: &WriteOnce, findings: &mut Findings, tally: &mut Tally) {
     // Of one read: by client the last write that was seen, and the first that was looked at.
-    let mut of_client: HashMap<u32, (Option<u32>, u32)> = HashMap::new();
+    let mut of_client: Table<u32, (Option<u32>, u32)> = Table::default();
     for read in &once.reads {
         of_client.clear();
         let mut looked = 0;
@@ -123,7 +122,7 @@ fn judge_lists(calls: &Calls, once: &WriteOnce, findings: &mut Findings, tally: 
         }
     }
     // Of one read: where a client's elements begin, how many it saw and the last it saw.
-    let mut of_client: HashMap<u32, (u32, u32)> = HashMap::new();
+    let mut of_client: Table<u32, (u32, u32)> = Table::default();
     let mut seen_by = vec![0_u32; once.keys.len()];
     for (number, read) in (1..).zip(&once.reads) {
         of_client.clear();
@@ -161,7 +160,7 @@ fn judge_lists(calls: &Calls, once: &WriteOnce, findings: &mut Findings, tally: 
 }
 
 /// The objects in the order of their first element.
-fn in_order(objects: &HashMap<u32, Vec<u32>>) -> Vec<&Vec<u32>> {
+fn in_order(objects: &Table<u32, Vec<u32>>) -> Vec<&Vec<u32>> {
     let mut all: Vec<&Vec<u32>> = objects.values().collect();
     all.sort_unstable_by_key(|places| places.first().copied());
     all

@@ -4,9 +4,10 @@
 //! lists an element of an object is a key: it is written by `write`, `add` or `append`, and a
 //! `read` or `read-set` that returns a list looks at all elements that there are.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::findings::{Findings, anomaly, word};
+use super::hash::Table;
 use super::places::{Pair, Places};
 use super::steps::{Step, answered, asked};
 use crate::Anomaly;
@@ -57,7 +58,7 @@ impl WriteOnce {
         let txn = calls.function("txn");
         let kinds = ["txn", "read", "write"].map(|name| calls.function(name));
         let mut steps = Vec::new();
-        let mut failed: HashMap<(Pair, u32), u32> = HashMap::new();
+        let mut failed: Table<(Pair, u32), u32> = Table::default();
         let mut readers = Vec::new();
         let count = u32::try_from(calls.len()).expect("calls are numbered with 32 bits");
         for call in 0..count {
@@ -152,7 +153,7 @@ impl WriteOnce {
         calls: &Calls,
         reader: u32,
         steps: &[Step],
-        failed: &HashMap<(Pair, u32), u32>,
+        failed: &Table<(Pair, u32), u32>,
         findings: &mut Findings,
     ) {
         let from = self.looked.len();
@@ -214,7 +215,7 @@ impl WriteOnce {
         // What is never read as a list, such as a register, is none.
         let objects: HashSet<u32> = readers.iter().map(|&r| calls.key[r as usize]).collect();
         let mut removed: Vec<Pair> = Vec::new();
-        let mut failed: HashMap<Pair, u32> = HashMap::new();
+        let mut failed: Table<Pair, u32> = Table::default();
         for call in 0..count {
             let at = call as usize;
             let f = Some(calls.f[at]);

@@ -8,9 +8,8 @@
 //! what it wrote, since values differ and none returns. Such pairs meet in a table under the two
 //! versions they read, each on its side.
 
-use std::collections::{HashMap, HashSet};
-
 use super::findings::{Findings, anomaly, word};
+use super::hash::Table;
 use super::places::{Pair, Places};
 use super::steps::{Step, answered, asked};
 use crate::calls::{Calls, NO_VALUE, Rank};
@@ -106,7 +105,7 @@ impl Inserts {
         };
         let mut keys = Places::default();
         let mut of_keys: Vec<OfKey> = Vec::new();
-        let mut ids: HashMap<Pair, u32> = HashMap::new();
+        let mut ids: Table<Pair, u32> = Table::default();
         let mut readers = Vec::new();
         let count = u32::try_from(calls.len()).expect("calls are numbered with 32 bits");
         for call in 0..count {
@@ -210,8 +209,9 @@ impl Pairs {
             return out;
         };
         let mut keys = Places::default();
-        let mut written: HashSet<Pair> = HashSet::new();
-        let mut left_out: HashSet<u32> = HashSet::new();
+        let mut written = Places::default();
+        // By the place of a key.
+        let mut left_out: Vec<bool> = Vec::new();
         let mut steps = Vec::new();
         let count = u32::try_from(calls.len()).expect("calls are numbered with 32 bits");
         let all = (0..count).filter(|&call| calls.f[call as usize] == txn);
@@ -223,13 +223,17 @@ impl Pairs {
             }
             for step in steps.iter().filter(|step| step.writes) {
                 let key = keys.place((calls.key[at], step.key));
-                let happens = calls.outcome[at] != Kind::Fail;
-                if happens && (step.value == NIL || !written.insert((key, step.value))) {
-                    left_out.insert(key);
+                left_out.resize(keys.list().len(), false);
+                if calls.outcome[at] == Kind::Fail {
+                    continue;
                 }
+                let before = written.list().len();
+                written.place((key, step.value));
+                let repeats = written.list().len() == before;
+                left_out[key as usize] |= repeats || step.value == NIL;
             }
         }
-        out.left_out = left_out.len();
+        out.left_out = left_out.iter().filter(|out| **out).count();
         let mut decisions = Decisions::default();
         let (mut result, mut seen) = (Vec::new(), Vec::new());
         for call in all {
@@ -246,7 +250,7 @@ impl Pairs {
             looks(if is_ok { &result } else { &steps }, &mut seen);
             let place = |key: u32| {
                 let place = keys.find((calls.key[at], key));
-                place.filter(|place| !left_out.contains(place))
+                place.filter(|place| !left_out[*place as usize])
             };
             let mut decides = false;
             for &(x, a) in seen.iter().filter(|(key, _)| writes(&steps, *key)) {
@@ -273,10 +277,10 @@ impl Pairs {
 struct Decisions {
     versions: Places,
     /// By two versions: who replaced the one, and who the other.
-    takers: HashMap<u64, [Option<u32>; 2]>,
+    takers: Table<u64, [Option<u32>; 2]>,
     /// By two keys: until when somebody was at work to replace the one, or the other; whoever
     /// it was, and of those who did.
-    busy: HashMap<u64, [[Rank; 2]; 2]>,
+    busy: Table<u64, [[Rank; 2]; 2]>,
     contested: usize,
 }
 

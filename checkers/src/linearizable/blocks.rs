@@ -4,6 +4,8 @@
 //! what contradicts what. This algorithm only decides, with one record a value and one zone a
 //! block, so that tens of millions of calls take a second.
 
+mod alone;
+
 use super::exact::{Exact, Finding, Row};
 use crate::calls::{BEFORE, Calls, NEVER, NO_VALUE, Rank};
 use crate::history::Kind;
@@ -142,15 +144,7 @@ impl Exact for Blocks {
     }
 
     fn judge_alone(&self, calls: &Calls) -> Option<Finding> {
-        let places = vec![NONE; calls.values.len()];
-        let mut versions = Versions::new(Local::Dense { first: 0, places }, calls.len());
-        for call in 0..narrow(calls.len()) {
-            // What cannot be read is told elsewhere.
-            if let Some(row) = self.row(calls, call).ok()? {
-                versions.add(&row);
-            }
-        }
-        Some(versions.judge())
+        alone::judge(self, calls)
     }
 
     fn judge(&self, _: &Calls, rows: &[Row<Role>]) -> Finding {

@@ -13,6 +13,8 @@
 //! "delivered-twice", "taken-before-put", "wrong-empty" (found empty while something was
 //! certainly inside).
 
+pub(super) mod alone;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt::Display;

@@ -4,13 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::infer::Ignored;
 use crate::calls::{Calls, NEVER, Rank};
 use crate::history::Value;
-use crate::{Anomaly, Budget, explain};
+use crate::{Anomaly, explain};
 
 /// A call as an algorithm sees it.
 #[derive(Clone, Copy, Debug)]
@@ -109,198 +107,63 @@ pub(super) struct ByKey<R> {
 
 /// Sorts the calls of those objects by object that `mine` says yes to.
 ///
-/// **Cost**: linear, 24 bytes a call of these objects; many objects are shared among the cores.
+/// **Cost**: linear, 24 bytes a call of these objects.
 pub(super) fn by_key<E: Exact>(
     exact: &E,
     calls: &Calls,
-    mine: impl Fn(u32) -> bool + Sync,
+    mine: impl Fn(u32) -> bool,
 ) -> ByKey<E::Role> {
-    // For each number of a key: one more than its place.
-    let mut places = vec![0_u32; calls.values.len()];
-    let mut counts: Vec<(u32, usize)> = Vec::new();
-    for &key in &calls.key {
-        let place = &mut places[key as usize];
-        if *place == 0 {
-            if !mine(key) {
-                continue;
-            }
-            counts.push((key, 0));
-            *place = narrow(counts.len());
-        }
-        counts[*place as usize - 1].1 += 1;
-    }
-    let total = counts.iter().map(|(_, count)| count).sum();
-    let filler = (0..narrow(calls.len()))
-        .filter(|&call| places[calls.key[call as usize] as usize] > 0)
-        .find_map(|call| exact.row(calls, call).ok().flatten());
-    let (Some(filler), [_, _, ..]) = (filler, counts.as_slice()) else {
-        return one_key(exact, calls, counts.first().copied());
-    };
-    let mut rows = vec![filler; total];
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut shares = Vec::new();
-    let mut rest = rows.as_mut_slice();
-    let (mut from, mut start) = (0, 0);
-    while from < counts.len() {
-        // Objects in a row until they have their share of all calls.
-        let mut share = 0;
-        let mut to = from;
-        while to < counts.len() && (share == 0 || share + counts[to].1 <= total.div_ceil(cores)) {
-            share += counts[to].1;
-            to += 1;
-        }
-        let (own, others) = rest.split_at_mut(share);
-        rest = others;
-        shares.push((from..to, start, own));
-        from = to;
-        start += share;
-    }
-    let places = &places;
-    let counts = &counts;
-    let filled: Vec<Filled> = std::thread::scope(|scope| {
-        let work = shares.into_iter().map(|(keys, start, rows)| {
-            scope.spawn(move || fill(exact, calls, places, counts, keys, start, rows))
-        });
-        let work: Vec<_> = work.collect();
-        let joined = work.into_iter().map(|thread| thread.join());
-        joined
-            .map(|filled| filled.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    });
-    let mut by_key = ByKey {
-        rows,
-        keys: Vec::with_capacity(counts.len()),
-        unreadable: BTreeMap::new(),
-    };
-    for (keys, unreadable) in filled {
-        by_key.keys.extend(keys);
-        by_key.unreadable.extend(unreadable);
-    }
-    by_key
-}
-
-/// The objects of one share, and those of which something cannot be read.
-type Filled = (Vec<(u32, Range<usize>)>, BTreeMap<u32, String>);
-
-/// Puts the rows of some objects, whose places are `keys`, where they belong; `start` is where
-/// `rows` stands among all rows.
-fn fill<E: Exact>(
-    exact: &E,
-    calls: &Calls,
-    places: &[u32],
-    counts: &[(u32, usize)],
-    keys: Range<usize>,
-    start: usize,
-    rows: &mut [Row<E::Role>],
-) -> Filled {
-    let mut unreadable = BTreeMap::new();
-    let mut starts = Vec::with_capacity(keys.len());
-    let mut sum = 0;
-    for (_, count) in &counts[keys.clone()] {
-        starts.push(sum);
-        sum += count;
-    }
-    let mut next = starts.clone();
-    let ignored = Ignored::of(calls);
-    for (call, &key) in (0..).zip(&calls.key) {
-        if ignored.is(calls, call) {
-            continue;
-        }
-        let place = (places[key as usize] as usize).wrapping_sub(keys.start + 1);
-        let Some(next) = next.get_mut(place) else {
-            continue;
-        };
-        match exact.row(calls, call) {
-            Ok(None) => {}
-            Ok(Some(row)) => {
-                rows[*next] = row;
-                *next += 1;
-            }
-            Err(reason) => {
-                unreadable.entry(key).or_insert(reason);
-            }
-        }
-    }
-    let of = counts[keys].iter().zip(starts.iter().zip(&next));
-    let of = of
-        .filter(|(_, (from, to))| from < to)
-        .map(|((key, _), (from, to))| (*key, start + from..start + to));
-    (of.collect(), unreadable)
-}
-
-/// As [`by_key`], where there is one object or none.
-fn one_key<E: Exact>(exact: &E, calls: &Calls, only: Option<(u32, usize)>) -> ByKey<E::Role> {
     let mut by_key = ByKey {
         rows: Vec::new(),
         keys: Vec::new(),
         unreadable: BTreeMap::new(),
     };
-    let Some((only, count)) = only else {
-        return by_key;
-    };
-    by_key.rows.reserve_exact(count);
+    // For each number of a key: one more than its place.
+    let mut places = vec![0_u32; calls.values.len()];
+    let mut counts: Vec<(u32, usize)> = Vec::new();
+    let mut filler = None;
     let ignored = Ignored::of(calls);
     for (call, &key) in (0..).zip(&calls.key) {
-        if key != only || ignored.is(calls, call) {
+        if !mine(key) || ignored.is(calls, call) {
             continue;
         }
         match exact.row(calls, call) {
-            Ok(None) => {}
-            Ok(Some(row)) => by_key.rows.push(row),
+            Ok(None) => continue,
+            Ok(row) => filler = filler.or(row),
             Err(reason) => {
                 by_key.unreadable.entry(key).or_insert(reason);
+                continue;
             }
         }
+        let place = &mut places[key as usize];
+        if *place == 0 {
+            counts.push((key, 0));
+            *place = narrow(counts.len());
+        }
+        counts[*place as usize - 1].1 += 1;
     }
-    if !by_key.rows.is_empty() {
-        by_key.keys.push((only, 0..by_key.rows.len()));
+    let Some(filler) = filler else {
+        return by_key;
+    };
+    let mut sum = 0;
+    for (key, count) in &counts {
+        by_key.keys.push((*key, sum..sum));
+        sum += count;
+    }
+    by_key.rows.resize(sum, filler);
+    for (call, &key) in (0..).zip(&calls.key) {
+        let Some(place) = places[key as usize].checked_sub(1) else {
+            continue;
+        };
+        if let Ok(Some(row)) = exact.row(calls, call)
+            && !ignored.is(calls, call)
+        {
+            let range = &mut by_key.keys[place as usize].1;
+            by_key.rows[range.end] = row;
+            range.end += 1;
+        }
     }
     by_key
-}
-
-/// Judges every object, on all cores; findings in the order of the keys. None for those that
-/// the budget left no time for.
-pub(super) fn judge_all<E: Exact>(
-    exact: &E,
-    calls: &Calls,
-    objects: &ByKey<E::Role>,
-    budget: &Budget,
-) -> Vec<Option<Finding>> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let count = objects.keys.len();
-    // Batches, so that small objects cost no more than their rows.
-    let batch = (count / (cores * 16)).max(1);
-    let next = AtomicUsize::new(0);
-    let found = Mutex::new(Vec::new());
-    let work = || {
-        let mut mine = Vec::new();
-        loop {
-            let from = next.fetch_add(batch, Ordering::Relaxed);
-            if from >= count || budget.is_spent() {
-                break;
-            }
-            for at in from..count.min(from + batch) {
-                let (key, range) = &objects.keys[at];
-                let finding = match objects.unreadable.get(key) {
-                    Some(reason) => Finding::Unreadable(reason.clone()),
-                    None => exact.judge(calls, &objects.rows[range.clone()]),
-                };
-                mine.push((at, finding));
-            }
-        }
-        found.lock().expect("no worker panics with it").extend(mine);
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..cores.min(count) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    let mut findings = vec![None; count];
-    for (at, finding) in found.into_inner().expect("no worker panics with it") {
-        findings[at] = Some(finding);
-    }
-    findings
 }
 
 fn narrow(number: usize) -> u32 {

@@ -134,6 +134,8 @@ pub(super) struct Compared {
     pub(super) invalid: u64,
     /// Those that the algorithm leaves to the search.
     pub(super) open: u64,
+    /// Those that are judged without rows.
+    pub(super) alone: u64,
 }
 
 /// Judges many small histories both ways.
@@ -161,8 +163,12 @@ pub(super) fn compare<E: Exact, M: Model>(
             }
             None => compared.open += 1,
         }
+        let calls = Calls::of(&history(&made));
+        let alone = exact(&calls).judge_alone(&calls);
+        compared.alone += u64::from(alone.is_some());
     }
     println!("{compared:?}");
+    assert!(compared.alone > seeds / 20, "{compared:?}");
     compared
 }
 

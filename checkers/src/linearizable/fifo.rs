@@ -22,8 +22,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::container::alone::{Alone, is_empty_wrong};
 use super::container::{Container, Elements, Filled, NOWHERE, Role, Words, narrow};
 use super::exact::{Exact, Finding, Row};
+use super::grouping::{Merged, high_half, low_half, pack};
 use crate::calls::{Calls, NEVER, Rank};
 
 /// Judges queues: `enqueue` and `dequeue`.
@@ -44,6 +46,11 @@ impl Exact for Fifo {
 
     fn row(&self, calls: &Calls, call: u32) -> Result<Option<Row<Role>>, String> {
         self.container.row(calls, call)
+    }
+
+    /// **Cost**: linear, or that of sorting; 16 bytes a call.
+    fn judge_alone(&self, calls: &Calls) -> Option<Finding> {
+        judge_plain(self.container.alone(calls)?)
     }
 
     /// **Cost**: O(n log c) where c enqueues are concurrent; 14 bytes a call.
@@ -81,6 +88,31 @@ impl Fifo {
         }
         Ok(elements)
     }
+}
+
+/// Judges a queue of which all is plain; none if something contradicts.
+fn judge_plain(mut alone: Alone) -> Option<Finding> {
+    let (power, empties) = (alone.power, alone.empties());
+    let starts = alone.keys(|_, element| Some(pack(element.put_begins, element.take_ends)))?;
+    let ends = alone.keys(|_, element| Some(pack(element.put_ends, element.take_begins)))?;
+    drop(alone);
+    let mut starts = Merged::of(&starts);
+    let mut entering = Merged::of(&ends);
+    // Until when any stays that was put in before.
+    let mut longest = 0;
+    while let Some(start) = starts.next_if(|_| true) {
+        let (put_begins, take_ends) = (high_half(start), low_half(start));
+        while let Some(end) = entering.next_if(|end| high_half(end) < put_begins) {
+            longest = longest.max(low_half(end));
+        }
+        if take_ends < longest {
+            return None;
+        }
+    }
+    if is_empty_wrong(Merged::of(&ends), &empties) {
+        return None;
+    }
+    Some(Finding::Linearizable { power })
 }
 
 /// Looks for an element that was put in before another and left after it: for each, in the

@@ -104,6 +104,74 @@ pub(crate) fn sorted_by_number(pairs: impl Iterator<Item = (u32, u32)> + Clone) 
     sorted
 }
 
+/// Sorts numbers of which most stand near their places already.
+///
+/// **Cost**: linear if they do, else that of sorting.
+pub(super) fn sort_nearly(keys: &mut [u64]) {
+    // What has been moved so far; beyond this it is not as was hoped.
+    let mut moved = 0;
+    let most = keys.len() * 24;
+    for at in 1..keys.len() {
+        let key = keys[at];
+        let mut to = at;
+        while to > 0 && keys[to - 1] > key {
+            keys[to] = keys[to - 1];
+            to -= 1;
+        }
+        keys[to] = key;
+        moved += at - to;
+        if moved > most {
+            keys.sort_unstable();
+            return;
+        }
+    }
+}
+
+/// The numbers of some sorted lists in their order.
+pub(super) struct Merged<'l> {
+    lists: Vec<&'l [u64]>,
+    /// The list whose first is the least, and the least of the others' firsts.
+    now: usize,
+    limit: u64,
+}
+
+impl<'l> Merged<'l> {
+    pub(super) fn of(lists: &'l [Vec<u64>]) -> Self {
+        let mut merged = Self {
+            lists: lists.iter().map(|list| &list[..]).collect(),
+            now: 0,
+            limit: 0,
+        };
+        merged.choose();
+        merged
+    }
+
+    fn choose(&mut self) {
+        let first = |list: &&[u64]| list.first().copied().unwrap_or(u64::MAX);
+        let firsts = || self.lists.iter().map(first).enumerate();
+        let least = firsts().min_by_key(|&(_, first)| first);
+        let now = least.map_or(0, |(place, _)| place);
+        let others = firsts().filter(|&(place, _)| place != now);
+        self.limit = others.map(|(_, first)| first).min().unwrap_or(u64::MAX);
+        self.now = now;
+    }
+
+    /// The next, if it is one that is asked for.
+    #[inline]
+    pub(super) fn next_if(&mut self, wanted: impl Fn(u64) -> bool) -> Option<u64> {
+        let list = self.lists.get_mut(self.now)?;
+        let (&key, rest) = list.split_first()?;
+        if !wanted(key) {
+            return None;
+        }
+        *list = rest;
+        if rest.first().is_none_or(|&next| next > self.limit) {
+            self.choose();
+        }
+        Some(key)
+    }
+}
+
 #[inline]
 pub(crate) fn pack(high: u32, low: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
@@ -189,4 +257,47 @@ impl Places {
 pub(crate) fn interleave(mut timed: Vec<(Rank, u32)>) -> Vec<u32> {
     timed.sort_by_key(|(instant, _)| *instant);
     timed.into_iter().map(|(_, call)| call).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::{Merged, sort_nearly};
+
+    #[test]
+    fn what_is_nearly_or_not_at_all_sorted_is_sorted() {
+        for seed in 0..200 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let reach = [1, 10, 1_000, u64::MAX / 2][rng.random_range(0..4)];
+            let count = rng.random_range(0..500);
+            let mut keys: Vec<u64> = (0..count)
+                .map(|place| place * 3 + rng.random_range(0..reach))
+                .collect();
+            let mut sorted = keys.clone();
+            sorted.sort_unstable();
+            sort_nearly(&mut keys);
+            assert_eq!(keys, sorted, "seed {seed}");
+        }
+    }
+    #[test]
+    fn lists_are_merged() {
+        for seed in 0..500 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let lists: Vec<Vec<u64>> = (0..rng.random_range(0..4))
+                .map(|_| {
+                    let count = rng.random_range(0..20);
+                    let mut list: Vec<u64> = (0..count).map(|_| rng.random_range(0..50)).collect();
+                    list.sort_unstable();
+                    list
+                })
+                .collect();
+            let mut sorted = lists.concat();
+            sorted.sort_unstable();
+            let mut merged = Merged::of(&lists);
+            let all: Vec<u64> = std::iter::from_fn(|| merged.next_if(|_| true)).collect();
+            assert_eq!(all, sorted, "seed {seed}");
+        }
+    }
 }

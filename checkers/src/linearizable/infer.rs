@@ -2,7 +2,10 @@
 //! operations it has, where they leave no doubt.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
+use super::cores::{on_cores, shares, workers};
+use super::grouping::narrow;
 use crate::calls::Calls;
 use crate::history::Kind;
 use crate::history::dictionary::{Interned, NIL};
@@ -37,6 +40,8 @@ const FUNCTIONS: [&str; 21] = [
 const READS_LIST: u32 = 1 << 29;
 /// Some read returned a whole number.
 const READS_NUMBER: u32 = 1 << 30;
+/// Either.
+const READS: u32 = READS_LIST | READS_NUMBER;
 /// Something that did not fail is not among the functions.
 const FOREIGN: u32 = 1 << 31;
 
@@ -54,7 +59,13 @@ impl Ignored {
 
     #[inline]
     pub(super) fn is(self, calls: &Calls, call: u32) -> bool {
-        self.0.contains(&Some(calls.f[call as usize]))
+        self.has(calls.f[call as usize])
+    }
+
+    /// Whether a function is one of these.
+    #[inline]
+    pub(super) fn has(self, f: u16) -> bool {
+        self.0.contains(&Some(f))
     }
 }
 
@@ -64,48 +75,110 @@ pub(super) struct Kinds {
     pub(super) list: Vec<Known>,
     /// By number of a key: one more than the place of its model; 0 for none.
     pub(super) of: Vec<u8>,
+    /// The objects in the order of their first calls, each with how many calls it has.
+    pub(super) objects: Vec<(u32, u32)>,
+    /// How many calls of each function ended how: by its place, then by [`Kind`].
+    pub(super) ended: Vec<[usize; 4]>,
     /// Keys that no model can be told for, and why, in the order of their first calls.
     pub(super) doubtful: Vec<(u32, String)>,
     /// Calls of functions that are not its own, on an object that has a model.
     pub(super) foreign: HashMap<u32, String>,
 }
 
-impl Kinds {
-    pub(super) fn of(calls: &Calls, asked: Option<Known>) -> Self {
-        let bits: Vec<Option<u32>> = calls.fs.list().iter().map(|name| bit(name)).collect();
-        let mut masks = vec![0_u32; calls.values.len()];
-        let mut order: Vec<u32> = Vec::new();
-        for at in 0..calls.len() {
-            let Some(bit) = bits[usize::from(calls.f[at])] else {
-                continue;
-            };
-            if bit == FOREIGN && calls.outcome[at] == Kind::Fail {
+/// What was seen of one object.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    mask: u32,
+    calls: u32,
+}
+
+/// What was seen of all objects among some of the calls.
+struct Survey {
+    /// By number of a key.
+    seen: Vec<Seen>,
+    /// The objects in the order of their first calls.
+    order: Vec<u32>,
+    ended: Vec<[usize; 4]>,
+}
+
+impl Survey {
+    /// Looks at some calls. Whether reads return numbers or lists matters only where something
+    /// is added.
+    fn of(calls: &Calls, some: Range<usize>, bits: &[u32], adds: bool) -> Self {
+        let mut survey = Self {
+            seen: vec![Seen::default(); calls.values.len()],
+            order: Vec::new(),
+            ended: vec![[0; 4]; bits.len()],
+        };
+        let first = narrow(some.start);
+        let (f, outcome) = (&calls.f[some.clone()], &calls.outcome[some.clone()]);
+        let ends = f.iter().zip(outcome);
+        for (call, ((&f, &outcome), &key)) in (first..).zip(ends.zip(&calls.key[some])) {
+            let f = usize::from(f);
+            survey.ended[f][outcome as usize] += 1;
+            let bit = bits[f];
+            if bit == 0 || bit == FOREIGN && outcome == Kind::Fail {
                 continue;
             }
-            let key = calls.key[at];
-            let mask = &mut masks[key as usize];
-            if *mask == 0 {
-                order.push(key);
+            let seen = &mut survey.seen[key as usize];
+            if seen.calls == 0 {
+                survey.order.push(key);
             }
-            *mask |= bit;
-            if bit == 1 && calls.outcome[at] == Kind::Ok && *mask & (READS_LIST | READS_NUMBER) == 0
-            {
-                let call = u32::try_from(at).expect("calls are numbered with 32 bits");
-                *mask |= match calls.values.get(calls.result(call)) {
+            seen.calls += 1;
+            seen.mask |= bit;
+            if adds && bit == 1 && outcome == Kind::Ok && seen.mask & READS == 0 {
+                seen.mask |= match calls.values.get(calls.result(call)) {
                     Interned::List(_) => READS_LIST,
                     Interned::Int(_) => READS_NUMBER,
                     _ => 0,
                 };
             }
         }
+        survey
+    }
+
+    /// Adds what was seen of later calls.
+    fn join(mut self, later: &Self) -> Self {
+        for &key in &later.order {
+            let (seen, later) = (&mut self.seen[key as usize], later.seen[key as usize]);
+            if seen.calls == 0 {
+                self.order.push(key);
+            }
+            seen.calls += later.calls;
+            // The first read that returned either decides.
+            let known = if seen.mask & READS == 0 { 0 } else { READS };
+            seen.mask |= later.mask & !known;
+        }
+        for (ended, later) in self.ended.iter_mut().zip(&later.ended) {
+            for (count, later) in ended.iter_mut().zip(later) {
+                *count += later;
+            }
+        }
+        self
+    }
+}
+
+impl Kinds {
+    pub(super) fn of(calls: &Calls, asked: Option<Known>) -> Self {
+        let names = calls.fs.list().iter();
+        let bits: Vec<u32> = names.map(|name| bit(name).unwrap_or(0)).collect();
+        let adds = asked.is_none() && calls.function("add").is_some();
+        let surveys = on_cores(shares(calls.len(), workers(calls.len())), |some| {
+            Survey::of(calls, some, &bits, adds)
+        });
+        let survey = surveys.into_iter().reduce(|all, later| all.join(&later));
+        let survey = survey.unwrap_or_else(|| Survey::of(calls, 0..0, &bits, adds));
         let mut kinds = Self {
             list: Vec::new(),
             of: vec![0; calls.values.len()],
+            objects: Vec::with_capacity(survey.order.len()),
+            ended: survey.ended,
             doubtful: Vec::new(),
             foreign: HashMap::new(),
         };
-        for &key in &order {
-            let mask = masks[key as usize];
+        for &key in &survey.order {
+            let Seen { mask, calls } = survey.seen[key as usize];
+            kinds.objects.push((key, calls));
             let kind = match asked {
                 Some(known) => Ok(Some(known)),
                 None => infer(mask),
@@ -121,7 +194,7 @@ impl Kinds {
                     });
                     kinds.of[key as usize] = u8::try_from(place + 1).expect("few models");
                     let own = known.functions().iter().filter_map(|name| bit(name));
-                    let own = own.fold(READS_LIST | READS_NUMBER, |own, bit| own | bit);
+                    let own = own.fold(READS, |own, bit| own | bit);
                     if mask & !own != 0 {
                         kinds.foreign.insert(key, String::new());
                     }
@@ -183,7 +256,7 @@ fn infer(mask: u32) -> Result<Option<Known>, String> {
     let mask = mask & !FOREIGN;
     let only = |names: &[&str]| {
         let own = names.iter().filter_map(|name| bit(name));
-        let own = own.fold(READS_LIST | READS_NUMBER, |own, bit| own | bit);
+        let own = own.fold(READS, |own, bit| own | bit);
         mask & !own == 0
     };
     let any = |names: &[&str]| names.iter().any(|name| mask & bit(name).unwrap_or(0) != 0);

@@ -38,6 +38,7 @@ mod append;
 mod blocks;
 mod certificate;
 mod container;
+mod cores;
 mod counter;
 pub(crate) use counter::of_one_step as counter_of_one_step;
 mod elements;
@@ -51,6 +52,7 @@ mod ids;
 mod infer;
 mod list;
 mod lock;
+mod parts;
 mod priority;
 mod register;
 pub mod search;
@@ -65,9 +67,9 @@ mod zones;
 pub use certificate::Order;
 pub use search::Search;
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
-use crate::calls::{Calls, NEVER};
+use crate::calls::Calls;
 use crate::history::{Kind, Value};
 use crate::model::{self, Known, Model};
 use crate::objects::Typed;
@@ -78,7 +80,7 @@ use tally::{Doubt, Tallies, Tally};
 
 /// Judges every object of a history that has a model; see the [module](self).
 ///
-/// **Memory**: 24 bytes a call, and up to 24 more while one object is judged.
+/// **Memory**: up to 28 bytes a call, and up to 20 more while one object is judged.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Linearizable {
     /// The model of all objects; none if the operations tell.
@@ -94,26 +96,6 @@ impl Linearizable {
     pub fn of(model: Known) -> Self {
         Self { asked: Some(model) }
     }
-
-    fn judge_kinds(&self, calls: &Calls, budget: &Budget) -> (Tallies, bool, Doubt) {
-        let kinds = Kinds::of(calls, self.asked);
-        let mut group = Group::new(calls, budget, &kinds);
-        let mut tallies = Vec::new();
-        for (place, &known) in kinds.list.iter().enumerate() {
-            group.place = place;
-            group.by(known);
-            tallies.push((Some(known), std::mem::take(&mut group.tally)));
-        }
-        let why = kinds.doubtful.first().map(|(key, doubt)| {
-            let key = calls.value(*key);
-            format!("{key}: {doubt}")
-        });
-        let doubt = Doubt {
-            keys: kinds.doubtful.len(),
-            why,
-        };
-        (tallies, group.spent, doubt)
-    }
 }
 
 impl Checker for Linearizable {
@@ -123,19 +105,33 @@ impl Checker for Linearizable {
 
     fn judge(&self, calls: &Calls, budget: &Budget) -> Report {
         let mut report = Report::new("linearizable", Verdict::Held);
-        let (tallies, spent, doubtful) = std::thread::scope(|scope| {
-            let counted = scope.spawn(|| count_ops(calls));
-            let judged = self.judge_kinds(calls, budget);
-            let counted = counted.join();
-            let counted = counted.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            for (name, count) in counted {
-                report.figure(name, count);
-            }
-            judged
-        });
+        let kinds = Kinds::of(calls, self.asked);
+        for (name, count) in count_ops(calls, &kinds) {
+            report.figure(name, count);
+        }
+        let (tallies, spent, doubtful) = judge_kinds(calls, &kinds, budget);
         tally::conclude(&mut report, tallies, doubtful, spent);
         report
     }
+}
+
+fn judge_kinds(calls: &Calls, kinds: &Kinds, budget: &Budget) -> (Tallies, bool, Doubt) {
+    let mut group = Group::new(calls, budget, kinds);
+    let mut tallies = Vec::new();
+    for (place, &known) in kinds.list.iter().enumerate() {
+        group.place = place;
+        group.by(known);
+        tallies.push((Some(known), std::mem::take(&mut group.tally)));
+    }
+    let why = kinds.doubtful.first().map(|(key, doubt)| {
+        let key = calls.value(*key);
+        format!("{key}: {doubt}")
+    });
+    let doubt = Doubt {
+        keys: kinds.doubtful.len(),
+        why,
+    };
+    (tallies, group.spent, doubt)
 }
 
 /// What was found of one object.
@@ -374,10 +370,7 @@ impl Group<'_> {
             return Some(reason.clone());
         }
         let crossed = group.iter().find(|call| self.calls.is_crossed(**call))?;
-        Some(format!(
-            "the call at index {} was asked of one key and answered for another",
-            self.calls.index(*crossed)
-        ))
+        Some(self.crossed(*crossed))
     }
 
     fn search_in<M: Model>(&mut self, initial: &M, groups: &[Vec<u32>]) {
@@ -394,65 +387,47 @@ impl Group<'_> {
     ) {
         let calls = self.calls;
         if let Some(Finding::Linearizable { power }) = self.judge_alone(exact) {
-            self.tally.decided(name);
-            self.tally.fine(power);
+            self.tally.decided(name, 1);
+            self.tally.fine(power, 1);
             return;
         }
-        let objects = exact::by_key(exact, calls, |key| self.kinds.is(key, self.place));
-        let findings = exact::judge_all(exact, calls, &objects, self.budget);
+        let mine = self.kinds.objects.iter().copied();
+        let mine = mine.filter(|(key, _)| self.kinds.is(*key, self.place));
+        let found = parts::judge_all(exact, calls, mine, &self.unreadable_by(exact), self.budget);
+        self.spent |= found.spent;
+        for (power, objects) in [false, true].into_iter().zip(found.fine) {
+            self.tally.decided(name, objects);
+            self.tally.fine(power, objects);
+        }
         let (mut to_search, mut to_tell) = (Vec::new(), Vec::new());
-        for ((key, range), finding) in objects.keys.iter().zip(findings) {
-            let rows = &objects.rows[range.clone()];
-            let Some(finding) = finding else {
-                self.spent = true;
-                continue;
-            };
-            let group = || rows.iter().map(|row| row.call).collect::<Vec<u32>>();
-            let crossed = calls.has_crossed();
-            let foreign = !self.kinds.foreign.is_empty();
-            let unreadable = if crossed || foreign {
-                self.unreadable(*key, &group())
-            } else {
-                None
-            };
-            let named = || calls.value(*key);
-            let judgement = match (unreadable, finding) {
-                (Some(reason), _) | (None, Finding::Unreadable(reason)) => {
-                    Judgement::undecided(Some(reason))
-                }
-                (None, Finding::Linearizable { power }) => {
-                    self.tally.decided(name);
-                    self.tally.fine(power);
+        for (key, finding) in found.others {
+            let judgement = match finding {
+                Finding::Unreadable(reason) => Judgement::undecided(Some(reason)),
+                Finding::Search(_) => {
+                    to_search.push(key);
                     continue;
                 }
-                (None, Finding::Search(_)) => {
-                    to_search.push(*key);
-                    continue;
-                }
-                (None, Finding::Violated(contradiction)) => {
-                    self.tally.decided(name);
+                Finding::Violated(contradiction) => {
+                    self.tally.decided(name, 1);
                     if tell.is_some() {
-                        to_tell.push((*key, Some(contradiction)));
+                        to_tell.push((key, Some(contradiction)));
                         continue;
                     }
-                    violated(contradiction.told(calls, &named()))
+                    violated(contradiction.told(calls, &calls.value(key)))
                 }
-                (None, Finding::Contradicted) => {
-                    self.tally.decided(name);
-                    to_tell.push((*key, None));
+                Finding::Contradicted => {
+                    self.tally.decided(name, 1);
+                    to_tell.push((key, None));
+                    continue;
+                }
+                Finding::Linearizable { power } => {
+                    self.tally.decided(name, 1);
+                    self.tally.fine(power, 1);
                     continue;
                 }
             };
-            self.tally.take(&named(), judgement);
+            self.tally.take(&calls.value(key), judgement);
         }
-        let judged: HashSet<u32> = objects.keys.iter().map(|(key, _)| *key).collect();
-        for (key, reason) in &objects.unreadable {
-            if !judged.contains(key) {
-                let judgement = Judgement::undecided(Some(reason.clone()));
-                self.tally.take(&calls.value(*key), judgement);
-            }
-        }
-        drop(objects);
         self.tell(tell, &to_tell);
         if !to_search.is_empty() {
             let groups = self.groups(&to_search);
@@ -460,12 +435,37 @@ impl Group<'_> {
         }
     }
 
+    /// Objects that cannot be judged whatever the algorithm, and why.
+    fn unreadable_by<E: Exact>(&self, exact: &E) -> BTreeMap<u32, String> {
+        let calls = self.calls;
+        let ignored = Ignored::of(calls);
+        let foreign = self.kinds.foreign.iter();
+        let mut unreadable: BTreeMap<u32, String> =
+            foreign.map(|(key, why)| (*key, why.clone())).collect();
+        for call in calls.crossed() {
+            let constrains = matches!(exact.row(calls, call), Ok(Some(_)));
+            if constrains && !ignored.is(calls, call) {
+                let why = || self.crossed(call);
+                unreadable
+                    .entry(calls.key[call as usize])
+                    .or_insert_with(why);
+            }
+        }
+        unreadable
+    }
+
+    fn crossed(&self, call: u32) -> String {
+        format!(
+            "the call at index {} was asked of one key and answered for another",
+            self.calls.index(call)
+        )
+    }
+
     /// What is found of the only object there is, if it is judged without its rows.
     fn judge_alone<E: Exact>(&self, exact: &E) -> Option<Finding> {
-        let key = *self.calls.key.first()?;
         let plain =
             self.kinds.foreign.is_empty() && !self.calls.has_crossed() && !self.budget.is_spent();
-        let alone = self.kinds.is(key, self.place) && self.calls.key.iter().all(|k| *k == key);
+        let alone = matches!(self.kinds.objects[..], [(key, _)] if self.kinds.is(key, self.place));
         (plain && alone)
             .then(|| exact.judge_alone(self.calls))
             .flatten()
@@ -516,35 +516,22 @@ impl Group<'_> {
     }
 }
 
-fn count_ops(calls: &Calls) -> [(&'static str, usize); 6] {
+fn count_ops(calls: &Calls, kinds: &Kinds) -> [(&'static str, usize); 6] {
     let (mut reads, mut writes, mut adds, mut set_reads) = (0, 0, 0, 0);
     let (mut info, mut ok) = (0, 0);
-    let counted: Vec<u8> = (calls.fs.list().iter())
-        .map(|name| match &**name {
-            "read" | "get" => 1,
-            "read-set" => 2,
-            "write" | "cas" | "put" => 3,
-            "add" => 4,
-            name if infer::is_known(name) => 5,
-            _ => 0,
-        })
-        .collect();
-    for at in 0..calls.len() {
-        let kind = calls.outcome[at];
-        let count = match counted[usize::from(calls.f[at])] {
-            1 if kind == Kind::Ok => &mut reads,
-            2 if kind == Kind::Ok => &mut set_reads,
-            3 if kind != Kind::Fail => &mut writes,
-            4 if kind != Kind::Fail => &mut adds,
-            5 if kind != Kind::Fail => &mut 0,
+    for (name, ended) in calls.fs.list().iter().zip(&kinds.ended) {
+        let [acknowledged, unknown] = [Kind::Ok, Kind::Info].map(|kind| ended[kind as usize]);
+        let (count, unknown) = match &**name {
+            "read" | "get" => (&mut reads, 0),
+            "read-set" => (&mut set_reads, 0),
+            "write" | "cas" | "put" => (&mut writes, unknown),
+            "add" => (&mut adds, unknown),
+            name if infer::is_known(name) => (&mut 0, unknown),
             _ => continue,
         };
-        *count += 1;
-        if calls.ends[at] == NEVER {
-            info += 1;
-        } else {
-            ok += 1;
-        }
+        *count += acknowledged + unknown;
+        ok += acknowledged;
+        info += unknown;
     }
     [
         ("reads", reads),

@@ -19,10 +19,14 @@
 //! linearizability proofs", 2013, for priority queues by Bouajjani, Enea and Wang, "Checking
 //! linearizability of concurrent priority queues", 2017.
 
+use std::collections::BinaryHeap;
+
+use super::container::alone::{Alone, inside, is_empty_wrong};
 use super::container::{
     Container, Cover, Element, Elements, NOWHERE, Role, Settled, Words, narrow,
 };
 use super::exact::{Exact, Finding, Row};
+use super::grouping::{Merged, high_half, low_half, pack};
 use crate::calls::{Calls, NEVER, Rank};
 use crate::history::dictionary::Interned;
 
@@ -73,6 +77,16 @@ impl Exact for Priority {
         self.container.row(calls, call)
     }
 
+    /// **Cost**: O(n log m) where at most m elements are inside; 16 bytes a call.
+    fn judge_alone(&self, calls: &Calls) -> Option<Finding> {
+        let mut alone = self.container.alone(calls)?;
+        let (power, empties) = (alone.power, alone.empties());
+        if !empties.is_empty() && is_empty_wrong(Merged::of(&alone.keys(inside)?), &empties) {
+            return None;
+        }
+        sweep(calls, &self.container, &alone).map(|()| Finding::Linearizable { power })
+    }
+
     /// **Cost**: O(n log n); 24 bytes a call, twice that if dequeues of unknown outcome matter.
     fn judge(&self, calls: &Calls, rows: &[Row<Role>]) -> Finding {
         let (settled, order) = match self.settle(calls, rows) {
@@ -98,6 +112,50 @@ impl Exact for Priority {
         taken(&elements, rows, &order, Some(&mut at));
         Some(scheduled(&elements, rows, &order, &at))
     }
+}
+
+/// Goes through the instants at which takes began, which are all that matter: what is larger
+/// than all that is certainly inside could be taken then. None if something was taken that
+/// never could be, or is no number.
+fn sweep(calls: &Calls, container: &Container, alone: &Alone) -> Option<()> {
+    let entering = alone.keys(|number, element| {
+        let is_inside = element.is_inside();
+        is_inside.then(|| pack(element.put_ends, number))
+    })?;
+    let takes = alone.takes(calls, container);
+    let mut entering = Merged::of(&entering);
+    let size = |number: u32| match calls.values.get(number) {
+        Interned::Int(size) => Some(size),
+        _ => None,
+    };
+    // The largest first; those that are gone may still be among them.
+    let mut inside: BinaryHeap<(i64, u32)> = BinaryHeap::new();
+    let mut gone = vec![0_u64; calls.values.len() / 64 + 1];
+    // What is being taken and could not be so far, and until when.
+    let mut waiting: Vec<(i64, Rank)> = Vec::new();
+    for at_once in takes.chunk_by(|one, other| high_half(*one) == high_half(*other)) {
+        let now = high_half(at_once[0]);
+        if waiting.iter().any(|(_, until)| *until < now) {
+            return None;
+        }
+        while let Some(entered) = entering.next_if(|key| high_half(key) < now) {
+            inside.push((size(low_half(entered))?, low_half(entered)));
+        }
+        for &take in at_once {
+            let number = low_half(take);
+            gone[number as usize / 64] |= 1 << (number % 64);
+            waiting.push((size(number)?, alone.take_ends(number)));
+        }
+        let is_gone = |number: u32| gone[number as usize / 64] >> (number % 64) & 1 == 1;
+        while inside.peek().is_some_and(|&(_, number)| is_gone(number)) {
+            inside.pop();
+        }
+        match inside.peek() {
+            Some(&(largest, _)) => waiting.retain(|(size, _)| *size < largest),
+            None => waiting.clear(),
+        }
+    }
+    waiting.is_empty().then_some(())
 }
 
 /// The elements from the largest to the smallest.

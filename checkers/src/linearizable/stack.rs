@@ -31,10 +31,12 @@
 
 use std::collections::VecDeque;
 
+use super::container::alone::{inside, is_empty_wrong};
 use super::container::{
     Container, Cover, Element, Elements, Filled, NOWHERE, Role, Settled, Words, narrow,
 };
 use super::exact::{Exact, Finding, Row};
+use super::grouping::{Merged, high_half, low_half, pack};
 use crate::calls::{Calls, NEVER, Rank};
 
 /// How many elements a stuck core may have for it to be made smaller one by one.
@@ -87,6 +89,36 @@ impl Exact for Stacks {
 
     fn row(&self, calls: &Calls, call: u32) -> Result<Option<Row<Role>>, String> {
         self.container.row(calls, call)
+    }
+
+    /// **Cost**: O(n log n); 36 bytes a call.
+    fn judge_alone(&self, calls: &Calls) -> Option<Finding> {
+        let mut alone = self.container.alone(calls)?;
+        let (power, empties) = (alone.power, alone.empties());
+        if !empties.is_empty() && is_empty_wrong(Merged::of(&alone.keys(inside)?), &empties) {
+            return None;
+        }
+        let pushes = alone.keys(|number, element| {
+            let is_inside = element.is_inside();
+            is_inside.then(|| pack(element.put_ends, number << 1))
+        });
+        let mut lists = pushes?;
+        let pops = alone.takes(calls, &self.container);
+        let list = alone.list()?;
+        let is_inside = |pop: &u64| list[low_half(*pop) as usize].is_inside();
+        let pops = pops.into_iter().filter(is_inside);
+        lists.push(
+            pops.map(|pop| pack(high_half(pop), low_half(pop) << 1 | 1))
+                .collect(),
+        );
+        let mut merged = Merged::of(&lists);
+        let mut points = Vec::with_capacity(lists.iter().map(Vec::len).sum());
+        points.extend(std::iter::from_fn(|| merged.next_if(|_| true)));
+        drop(lists);
+        let mut peel = Peel::with(&list, points);
+        drop(list);
+        peel.run(|_, _| ())
+            .then_some(Finding::Linearizable { power })
     }
 
     /// **Cost**: O(n log n); 34 bytes a call, more if pops of unknown outcome matter.
@@ -190,6 +222,11 @@ impl Peel {
     fn of(list: &[Element]) -> Self {
         let mut points = points(list);
         points.sort_unstable();
+        Self::with(list, points)
+    }
+
+    /// Given the sorted [points](points) of the list.
+    fn with(list: &[Element], points: Vec<u64>) -> Self {
         let ranks: Vec<Rank> = points.iter().map(|&point| halves(point).0).collect();
         // By element: the places of its push and its pop.
         let mut places = vec![[NOWHERE; 2]; list.len()];

@@ -44,15 +44,17 @@ impl Tally {
         }
     }
 
-    /// Takes an object in which nothing contradicts.
-    pub(super) fn fine(&mut self, power: bool) {
-        self.keys += 1;
-        self.powerless += usize::from(!power);
+    /// Takes so many objects in which nothing contradicts.
+    pub(super) fn fine(&mut self, power: bool, objects: usize) {
+        self.keys += objects;
+        self.powerless += if power { 0 } else { objects };
     }
 
-    /// Notes which algorithm decided an object.
-    pub(super) fn decided(&mut self, by: &'static str) {
-        *self.by.entry(by).or_default() += 1;
+    /// Notes which algorithm decided so many objects.
+    pub(super) fn decided(&mut self, by: &'static str, objects: usize) {
+        if objects > 0 {
+            *self.by.entry(by).or_default() += objects;
+        }
     }
 
     /// Adds what another counted.

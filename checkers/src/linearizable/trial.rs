@@ -115,16 +115,18 @@ impl<M: Model> Trial<M> {
 
     /// Small histories against the brute-force judge.
     ///
-    /// Of all the seeds one in `of`; at most the share `searched` may be left undecided.
+    /// Of all the seeds one in `of`; at most the share `searched` may be left undecided. Tells
+    /// how many were judged without rows.
     pub(super) fn agrees<E: Exact>(
         &self,
         name: &str,
         of: u64,
         exact: impl Fn(&Calls) -> E,
         searched: f64,
-    ) {
+    ) -> usize {
         let seeds = seeds() / of;
         let (mut valid, mut invalid, mut undecided) = (0, 0, 0);
+        let mut alone = 0;
         for seed in 0..seeds {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let calls = rng.random_range(1..9);
@@ -136,12 +138,15 @@ impl<M: Model> Trial<M> {
                 Some(false) => invalid += 1,
                 None => undecided += 1,
             }
+            let calls = Calls::of(&history(&made));
+            alone += usize::from(exact(&calls).judge_alone(&calls).is_some());
         }
         println!("{name}: {valid} linearizable, {invalid} not, {undecided} to be searched");
         assert!(valid.min(invalid) * 15 > seeds, "lopsided: {name}");
         #[expect(clippy::cast_precision_loss, reason = "a share need not be precise")]
         let share = undecided as f64 / seeds as f64;
         assert!(share <= searched, "{name}: {share} are searched");
+        alone
     }
 
     /// Large true histories are linearizable, in an order that is legal; with false answers in

@@ -17,8 +17,10 @@
 //! **Source**: the part on emptiness of Henzinger, Sezgin and Vafeiadis, "Aspect-oriented
 //! linearizability proofs", 2013.
 
+use super::container::alone::{inside, is_empty_wrong};
 use super::container::{Container, Elements, NOWHERE, Role, Words};
 use super::exact::{Exact, Finding, Row};
+use super::grouping::Merged;
 use crate::calls::{Calls, Rank};
 
 /// Judges unordered queues: `enqueue` and `dequeue`.
@@ -47,6 +49,15 @@ impl Exact for Unordered {
 
     fn row(&self, calls: &Calls, call: u32) -> Result<Option<Row<Role>>, String> {
         self.container.row(calls, call)
+    }
+
+    /// **Cost**: linear, or that of sorting; 16 bytes a call.
+    fn judge_alone(&self, calls: &Calls) -> Option<Finding> {
+        let mut alone = self.container.alone(calls)?;
+        let (power, empties) = (alone.power, alone.empties());
+        let inside = alone.keys(inside)?;
+        let wrong = is_empty_wrong(Merged::of(&inside), &empties);
+        (!wrong).then_some(Finding::Linearizable { power })
     }
 
     /// **Cost**: linear if nothing was ever found empty, else O(n log n); 18 bytes a call.

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::parse::{Act, Door, Start};
 use crate::calls::Calls;
+use crate::history::Kind;
 use crate::linearizable::grouping::narrow;
 
 /// A value that was sent, or polled, with its offset.
@@ -31,6 +32,8 @@ pub(super) struct Logs {
     polls: Vec<Record>,
     /// Calls that gave a consumer its logs: process and call, sorted.
     pub(super) starts: Vec<(u32, u32, bool)>,
+    /// Whether there is a poll of unknown outcome: others may go on where it ended.
+    pub(super) is_doubtful: bool,
     /// Calls that cannot be read: the first by index and why, and how many.
     pub(super) unreadable: Option<(usize, String)>,
     pub(super) unreadable_count: usize,
@@ -84,6 +87,8 @@ impl Logs {
             if bad.contains_key(&call) {
                 continue;
             }
+            let outcome = calls.outcome[call as usize];
+            logs.is_doubtful |= outcome == Kind::Info && door.may_poll(call);
             let told = door.acts(call, &mut |log, act| {
                 let (_, sends, polls) = &mut logs.list[log as usize];
                 let (end, list, value, offset) = match act {

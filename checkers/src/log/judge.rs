@@ -290,8 +290,12 @@ impl<'a> Judge<'a> {
             let position = position.filter(|position| {
                 same_call || !self.logs.is_started(process, position.call, poll.call)
             });
-            let from = if passed.is_chosen(process) {
+            let goes_on = same_call || !self.logs.is_subscribed(process, poll.call);
+            let from = if passed.is_chosen(process) || self.logs.is_doubtful && goes_on {
                 position.map_or(place, |position| position.next.min(place))
+            } else if self.logs.is_doubtful {
+                // What stands before it, a poll of unknown outcome may have taken.
+                place
             } else {
                 0
             };

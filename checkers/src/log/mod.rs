@@ -22,7 +22,9 @@
 //! polls of one that subscribed, skips and repeats are counted apart, since its logs may be given
 //! to another and back. A poll whose argument is a map from logs to offsets reads on from there:
 //! what it passes over and what is before are told by those offsets, and it gets beyond nothing
-//! that stands before them. Every other consumer is taken to start at the beginning of a log.
+//! that stands before them. Every other consumer is taken to start at the beginning of a log,
+//! unless some poll is of unknown outcome: then others may go on where that one ended, and a
+//! consumer passes over only what stands between two messages that it got itself.
 //!
 //! Offsets need not be next to one another: what counts are those that hold something.
 //!
@@ -49,6 +51,7 @@ mod parse;
 use std::collections::BTreeMap;
 
 use crate::calls::Calls;
+use crate::counts::Counts;
 use crate::percentile::percentile;
 use crate::{Anomaly, Budget, Checker, Report, Verdict};
 use gather::Logs;
@@ -66,7 +69,7 @@ impl Log {
 /// What was found of all logs so far.
 #[derive(Default)]
 struct Tally {
-    counts: BTreeMap<&'static str, usize>,
+    counts: Counts,
     anomalies: BTreeMap<&'static str, Vec<Anomaly>>,
     /// Of polls that lagged.
     lags: Vec<u64>,
@@ -75,7 +78,7 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, name: &'static str, count: usize) {
-        *self.counts.entry(name).or_default() += count;
+        self.counts.add(name, count);
     }
 
     /// Whether one more of that name is to be written out.
@@ -148,7 +151,7 @@ impl Checker for Log {
 fn report(name: &str, logs: &Logs, mut tally: Tally) -> Report {
     let mut report = Report::new(name, Verdict::Held);
     for name in FIGURES.into_iter().chain(["values_sent_again"]) {
-        report.figure(name, tally.counts.get(name).copied().unwrap_or(0));
+        report.figure(name, tally.counts.of(name));
     }
     report.figure("lagging_polls", tally.lags.len());
     let zeros = tally.polls.saturating_sub(tally.lags.len());

@@ -81,6 +81,12 @@ impl<'c> Door<'c> {
         }
     }
 
+    /// Whether a call polls, or may.
+    pub(super) fn may_poll(&self, call: u32) -> bool {
+        let f = self.calls.f[call as usize];
+        f == self.poll || f == self.txn
+    }
+
     fn log(&mut self, number: u32) -> u32 {
         let slot = self.logs[number as usize];
         if slot != 0 {

@@ -43,6 +43,7 @@ mod order;
 use std::collections::BTreeMap;
 
 use crate::calls::Calls;
+use crate::counts::Counts;
 use crate::explain::of_calls;
 use crate::history::Kind;
 use crate::linearizable::grouping::{add_once, narrow, word};
@@ -106,14 +107,14 @@ const NOBODY: u32 = u32::MAX;
 
 #[derive(Default)]
 struct Tally {
-    counts: BTreeMap<&'static str, usize>,
+    counts: Counts,
     anomalies: BTreeMap<&'static str, Vec<Anomaly>>,
     why: Option<String>,
 }
 
 impl Tally {
     fn add(&mut self, name: &'static str, count: usize) {
-        *self.counts.entry(name).or_default() += count;
+        self.counts.add(name, count);
     }
 
     fn list(&mut self, name: &'static str, anomaly: impl FnOnce() -> Anomaly) {
@@ -412,7 +413,7 @@ impl Queue {
             "fifo_violations",
             "producer_violations",
         ] {
-            report.figure(name, tally.counts.get(name).copied().unwrap_or(0));
+            report.figure(name, tally.counts.of(name));
         }
         let number = |name: &str| report.number(name).unwrap_or(0);
         let mut bad = number("lost") + number("dirty") + number("phantom");

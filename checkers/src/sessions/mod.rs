@@ -225,6 +225,7 @@ struct Analysis<'a> {
     pram: OnceCell<Judged>,
     convergent: OnceCell<Judged>,
     memory: OnceCell<Judged>,
+    ordered: OnceCell<bool>,
     sequential: OnceCell<Judged>,
     budget: &'a Budget,
 }
@@ -241,6 +242,7 @@ impl<'a> Analysis<'a> {
             pram: OnceCell::new(),
             convergent: OnceCell::new(),
             memory: OnceCell::new(),
+            ordered: OnceCell::new(),
             sequential: OnceCell::new(),
             budget,
         }
@@ -287,12 +289,21 @@ impl<'a> Analysis<'a> {
         self.memory.get_or_init(|| {
             let swept = self.swept();
             let mut found = swept.causal.clone();
-            if swept.cyclic {
+            // One order of everything is one for each session too.
+            if swept.cyclic || self.is_ordered() {
                 return (found, None);
             }
             let (more, open) = self.views(true);
             found.merge(&more);
             (found, open)
+        })
+    }
+
+    /// Whether one order of everything was built at the first try.
+    fn is_ordered(&self) -> bool {
+        *self.ordered.get_or_init(|| {
+            let swept = self.swept();
+            swept.causal.count == 0 && sequential::build(self.calls, &self.rows, &swept.passed)
         })
     }
 
@@ -303,8 +314,10 @@ impl<'a> Analysis<'a> {
             if found.count > 0 {
                 return (found, None);
             }
-            let passed = &self.swept().passed;
-            match sequential::judge(self.calls, &self.rows, passed, self.budget) {
+            if self.is_ordered() {
+                return (found, None);
+            }
+            match sequential::judge(&self.rows, self.budget) {
                 sequential::Order::Found => return (found, None),
                 sequential::Order::None(rows) => {
                     found.merge(&sequential::finding(rows));

@@ -156,23 +156,23 @@ fn firsts(calls: &Calls, rows: &Rows) -> Vec<Rank> {
         .collect()
 }
 
-/// Looks for an order.
+/// Looks for an order by trying all.
 ///
-/// **Cost**: O(n log n) if the first one built will do; else a search of at most [`STATES`].
-pub(super) fn judge(calls: &Calls, rows: &Rows, passed: &PassedOver, budget: &Budget) -> Order {
-    if build(calls, rows, passed) {
-        return Order::Found;
-    }
+/// **Cost**: at most [`STATES`] of them, and as many again to leave out rows.
+pub(super) fn judge(rows: &Rows, budget: &Budget) -> Order {
     if rows.len() > ROWS {
         return Order::Open;
     }
     let mut left_out = HashSet::new();
-    match search(rows, &left_out, budget) {
+    let mut states = 0;
+    match search(rows, &left_out, &mut states, budget) {
         Some(true) => return Order::Found,
         None => return Order::Open,
         Some(false) => {}
     }
-    // Fewer that still have none: reads alone, and writes with all reads of them.
+    // Fewer that still have none: reads alone, and writes with all reads of them. All these
+    // searches together may take as long as the first one.
+    states = 0;
     for row in (0..narrow(rows.len())).rev() {
         let mut group: Vec<u32> = vec![row];
         let mut next = 0;
@@ -187,7 +187,7 @@ pub(super) fn judge(calls: &Calls, rows: &Rows, passed: &PassedOver, budget: &Bu
             .into_iter()
             .filter(|&one| left_out.insert(one))
             .collect();
-        if search(rows, &left_out, budget) != Some(false) {
+        if search(rows, &left_out, &mut states, budget) != Some(false) {
             for one in added {
                 left_out.remove(&one);
             }
@@ -201,7 +201,9 @@ pub(super) fn judge(calls: &Calls, rows: &Rows, passed: &PassedOver, budget: &Bu
 }
 
 /// Builds one order; whether it came to the end.
-fn build(calls: &Calls, rows: &Rows, passed: &PassedOver) -> bool {
+///
+/// **Cost**: O(n log n).
+pub(super) fn build(calls: &Calls, rows: &Rows, passed: &PassedOver) -> bool {
     let firsts = firsts(calls, rows);
     let mut building = Building::new(rows, Some(passed), &HashSet::new());
     let mut on_key: Vec<Vec<u32>> = vec![Vec::new(); rows.keys.len()];
@@ -251,11 +253,15 @@ fn build(calls: &Calls, rows: &Rows, passed: &PassedOver) -> bool {
 }
 
 /// Tries all choices, leaving out some rows; none if that takes too long.
-fn search(rows: &Rows, left_out: &HashSet<u32>, budget: &Budget) -> Option<bool> {
+fn search(
+    rows: &Rows,
+    left_out: &HashSet<u32>,
+    states: &mut usize,
+    budget: &Budget,
+) -> Option<bool> {
     let mut building = Building::new(rows, None, left_out);
     let mut failed = HashSet::new();
-    let mut states = 0;
-    deeper(&mut building, left_out, &mut failed, &mut states, budget)
+    deeper(&mut building, left_out, &mut failed, states, budget)
 }
 
 /// How far the sessions got and what the keys hold.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::gather::{Object, Sets};
 use super::track::{Element, Tracked};
 use crate::calls::{Calls, NEVER, Rank};
+use crate::counts::Counts;
 use crate::explain::of_calls;
 use crate::history::{Kind, Value};
 use crate::linearizable::grouping::{at, word};
@@ -41,7 +42,7 @@ struct Node {
 
 #[derive(Default)]
 struct Tally {
-    counts: BTreeMap<&'static str, usize>,
+    counts: Counts,
     stable_latencies: Vec<u64>,
     lost_latencies: Vec<u64>,
     nodes: Vec<Node>,
@@ -51,11 +52,11 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, name: &'static str, count: usize) {
-        *self.counts.entry(name).or_default() += count;
+        self.counts.add(name, count);
     }
 
     fn of(&self, name: &str) -> usize {
-        self.counts.get(name).copied().unwrap_or(0)
+        self.counts.of(name)
     }
 
     fn list(&mut self, name: &'static str, anomaly: impl FnOnce() -> Anomaly) {
@@ -232,6 +233,9 @@ impl Judge<'_> {
 
     /// The time from a rank to another, and nothing if that is earlier.
     fn between(&self, from: Rank, to: Rank) -> u64 {
+        if from == NEVER {
+            return 0;
+        }
         self.calls.time(to).saturating_sub(self.calls.time(from))
     }
 

@@ -28,6 +28,9 @@ pub(super) struct Read<'c> {
     pub(super) ends: Rank,
     pub(super) call: u32,
     pub(super) items: Cow<'c, [u32]>,
+    /// Whether it may lack what is there: it is made of the reads of some nodes only. Then it
+    /// has no end, and shows only what is there.
+    pub(super) is_partial: bool,
 }
 
 /// One set: its calls by number.
@@ -141,6 +144,7 @@ impl<'c> Sets<'c> {
                             ends: calls.ends[at],
                             call,
                             items: Cow::Borrowed(items),
+                            is_partial: false,
                         });
                     })
                 }
@@ -166,15 +170,15 @@ impl<'c> Sets<'c> {
         let all_read = all_read
             .filter(|(_, is_used)| **is_used)
             .all(|(node, _)| finals.contains_key(&node));
-        if all_read && !finals.is_empty() {
+        if !finals.is_empty() {
             object.finals = finals.into_values().collect();
-            self.unite(&mut object);
+            self.unite(&mut object, !all_read);
         }
         object
     }
 
     /// Makes one read of all final reads: of what any node has.
-    fn unite(&self, object: &mut Object<'c>) {
+    fn unite(&self, object: &mut Object<'c>, is_partial: bool) {
         let calls = self.calls;
         let lists = object.finals.iter();
         let mut lists: Vec<u32> = lists.filter_map(|&call| result(calls, call)).collect();
@@ -216,9 +220,10 @@ impl<'c> Sets<'c> {
         let ends = object.finals.iter().map(|&call| calls.ends[call as usize]);
         let read = Read {
             begins,
-            ends: ends.max().unwrap_or(NEVER),
+            ends: ends.max().filter(|_| !is_partial).unwrap_or(NEVER),
             call: object.finals[0],
             items,
+            is_partial,
         };
         let place = object.reads.partition_point(|other| other.begins <= begins);
         object.reads.insert(place, read);

@@ -1,9 +1,10 @@
 //! Set: the last read counts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::gather::{Object, Sets};
 use crate::calls::Calls;
+use crate::counts::Counts;
 use crate::explain::of_calls;
 use crate::history::Kind;
 use crate::linearizable::grouping::word;
@@ -13,7 +14,7 @@ use crate::{Anomaly, Budget, Checker, Report, Verdict};
 ///
 /// **Figures**: `sets`, `sets_skipped`, `attempted`, `acknowledged`, `found` (attempted and in
 /// the last read), `recovered` (found, of unknown outcome), `lost`, `late` (acknowledged after
-/// the last read began, and not in it), `removed`, `dirty`, `phantom`, `duplicate`.
+/// the last read began, or not all nodes were finally read, and not in it), `removed`, `dirty`, `phantom`, `duplicate`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Set;
 
@@ -24,14 +25,14 @@ impl Set {
 
 #[derive(Default)]
 struct Tally {
-    counts: BTreeMap<&'static str, usize>,
+    counts: Counts,
     anomalies: Vec<Anomaly>,
     why: Option<String>,
 }
 
 impl Tally {
     fn add(&mut self, name: &'static str, count: usize) {
-        *self.counts.entry(name).or_default() += count;
+        self.counts.add(name, count);
     }
 
     fn found(&mut self, name: &'static str, anomaly: impl FnOnce() -> Anomaly) {
@@ -127,7 +128,7 @@ fn count(calls: &Calls, object: &Object<'_>, tally: &mut Tally) {
         } else if let Some((_, _, add)) = sure {
             if removed.contains(&value) {
                 tally.add("removed", 1);
-            } else if calls.ends[*add as usize] < last.begins {
+            } else if calls.ends[*add as usize] < last.begins && !last.is_partial {
                 tally.found("lost", || {
                     let gone = format!("the last read lacks {}.", shown());
                     tell("lost-element", &[*add, last.call], gone)
@@ -166,7 +167,7 @@ fn report(name: &str, tally: Tally) -> Report {
         "phantom",
         "duplicate",
     ] {
-        report.figure(name, tally.counts.get(name).copied().unwrap_or(0));
+        report.figure(name, tally.counts.of(name));
     }
     let number = |name: &str| report.number(name).unwrap_or(0);
     let bad = number("lost") + number("dirty") + number("phantom") + number("duplicate");
@@ -176,8 +177,8 @@ fn report(name: &str, tally: Tally) -> Report {
         tally.why
     } else if number("late") > 0 {
         Some(format!(
-            "needs a read after the last add; {} elements were acknowledged after the last read \
-             began",
+            "needs a read after the last add, or final reads of all nodes; {} elements may have been \
+             acknowledged only after the last read began, or be on a node that was not read",
             number("late")
         ))
     } else if number("acknowledged") - number("removed") == 0 {

@@ -22,8 +22,8 @@
 //! Only reads that ended after an element's add had begun can lack it. An element whose removal
 //! was called, and did not fail, may be absent in every read that ended after that call, for
 //! ever: only its absence before counts. The operator's final reads of all nodes count as one
-//! read, of what any of them has; they count for nothing while a node that answered anybody
-//! could not be read.
+//! read, of what any of them has; while a node that answered anybody could not be read, that
+//! only shows what is there, and lacks nothing.
 //!
 //! **Needs**: `add` of unique elements, and `read-set` or `read` that return lists, or final
 //! reads. A set of which something cannot be read, and an element that was added twice, is left

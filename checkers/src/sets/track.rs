@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::gather::{Object, Read};
-use crate::calls::{Calls, NEVER, Rank};
+use crate::calls::{BEFORE, Calls, NEVER, Rank};
 use crate::history::Kind;
 use crate::linearizable::grouping::narrow;
 
@@ -264,6 +264,12 @@ impl Walk<'_> {
         self.reads[turn as usize].ends
     }
 
+    /// When a read ended that can lack something; one that cannot did so before everything.
+    fn end_of_absence(&self, turn: u32) -> Rank {
+        let read = &self.reads[turn as usize];
+        if read.is_partial { BEFORE } else { read.ends }
+    }
+
     fn push(&mut self, turn: usize) {
         let turn = narrow(turn);
         let end = self.end(turn);
@@ -275,10 +281,11 @@ impl Walk<'_> {
             self.rising.pop();
         }
         self.rising.push(turn);
+        let end = self.end_of_absence(turn);
         while self
             .falling
             .last()
-            .is_some_and(|&last| self.end(last) <= end)
+            .is_some_and(|&last| self.end_of_absence(last) <= end)
         {
             self.falling.pop();
         }
@@ -293,7 +300,9 @@ impl Walk<'_> {
 
     /// The last read that ends then or later.
     fn last_ending_at(&self, end: Rank) -> Option<u32> {
-        let place = self.falling.partition_point(|turn| self.end(*turn) >= end);
+        let place = self
+            .falling
+            .partition_point(|turn| self.end_of_absence(*turn) >= end);
         Some(self.falling[place.checked_sub(1)?])
     }
 }

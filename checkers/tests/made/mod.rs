@@ -123,3 +123,22 @@ pub(crate) fn int(number: i64) -> Value {
 pub(crate) fn list(items: impl IntoIterator<Item = Value>) -> Value {
     Value::List(items.into_iter().collect())
 }
+
+/// The same with less known: a call that is the last of its process takes longer, or nobody
+/// knows what came of it.
+pub(crate) fn weaken(rng: &mut ChaCha8Rng, calls: &[Made]) -> Vec<Made> {
+    let mut weaker = calls.to_vec();
+    let is_last = |at: &usize| {
+        let later = &calls[at + 1..];
+        calls[*at].kind == Kind::Ok && later.iter().all(|c| c.process != calls[*at].process)
+    };
+    let last: Vec<usize> = (0..calls.len()).filter(is_last).collect();
+    if let Some(&at) = last.get(rng.random_range(0..last.len().max(1))) {
+        if rng.random_bool(0.5) {
+            weaker[at].kind = Kind::Info;
+        } else {
+            weaker[at].ends += rng.random_range(1..80);
+        }
+    }
+    weaker
+}

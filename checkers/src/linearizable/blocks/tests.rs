@@ -3,10 +3,12 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::Blocks;
+use super::{Blocks, alone};
+use crate::calls::Calls;
 use crate::history::{Kind, Value};
 use crate::linearizable::exact::oracle::agree;
-use crate::linearizable::search::oracle::Made;
+use crate::linearizable::exact::{Exact, by_key};
+use crate::linearizable::search::oracle::{Made, history};
 use crate::model::Register;
 
 /// A few processes; values are unique, or repeat now and then.
@@ -75,6 +77,29 @@ fn made(rng: &mut ChaCha8Rng) -> Vec<Made> {
         }
     }
     made
+}
+
+#[test]
+fn columns_shared_among_cores_are_judged_as_rows() {
+    let (mut plain, mut not) = (0, 0);
+    for seed in 0..5_000 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let made = made(&mut rng);
+        let calls = Calls::of(&history(&made));
+        for blocks in [Blocks::new(&calls), Blocks::strict(&calls)] {
+            let rows = by_key(&blocks, &calls, |_| true).rows;
+            let by_rows = blocks.judge(&calls, &rows);
+            for workers in [1, 2, 3] {
+                let Some(alone) = alone::judge_by(&blocks, &calls, workers) else {
+                    not += 1;
+                    continue;
+                };
+                plain += 1;
+                assert_eq!(alone, by_rows, "seed {seed}, {workers} cores: {made:#?}");
+            }
+        }
+    }
+    assert!(plain > 3 * not && not > 0, "{plain} {not}");
 }
 
 #[test]

@@ -314,8 +314,8 @@ fn searched(tally: &mut Tally, decided: &Decided) {
     tally.sums.searched += 1;
     tally.sums.configurations += decided.configurations;
     match decided.by {
-        Some(Engine::Frontier) => tally.decided("frontier"),
-        Some(Engine::DepthFirst) => tally.decided("depth_first"),
+        Some(Engine::Frontier) => tally.decided("frontier", 1),
+        Some(Engine::DepthFirst) => tally.decided("depth_first", 1),
         None => tally.sums.proven += decided.proven_calls,
     }
 }

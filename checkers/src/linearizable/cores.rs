@@ -1,0 +1,45 @@
+//! Work that is shared among the cores.
+
+use std::ops::Range;
+
+/// Fewer calls than this are not worth a thread.
+const FEW: usize = 1 << 16;
+
+/// How many threads so many calls are worth.
+pub(super) fn workers(calls: usize) -> usize {
+    // In tests some of the smallest histories are shared as well.
+    if cfg!(test) && calls % 7 == 6 {
+        return 3;
+    }
+    if calls < FEW {
+        return 1;
+    }
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// So many places in equal shares, in order.
+pub(super) fn shares(count: usize, workers: usize) -> Vec<Range<usize>> {
+    let share = count.div_ceil(workers).max(1);
+    let starts = (0..workers).map(|worker| (worker * share).min(count));
+    starts.map(|from| from..(from + share).min(count)).collect()
+}
+
+/// Does a piece of work for each share at the same time; the outcomes in their order.
+pub(super) fn on_cores<S: Send, T: Send>(shares: Vec<S>, work: impl Fn(S) -> T + Sync) -> Vec<T> {
+    let work = &work;
+    let mut shares = shares.into_iter();
+    let Some(first) = shares.next() else {
+        return Vec::new();
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = shares
+            .map(|share| scope.spawn(move || work(share)))
+            .collect();
+        let mut done = vec![work(first)];
+        for other in others {
+            let joined = other.join();
+            done.push(joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        done
+    })
+}
