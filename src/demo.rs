@@ -103,6 +103,9 @@ fn plan(ack: Ack, trial: Trial, seed: u64) -> Plan {
             },
             ..Mode::default()
         }),
+        raft: Switches::default(),
+        multi_leader: Switches::default(),
+        leaderless: Switches::default(),
         etcd: etcd::Options::default(),
         redis: redis::Options::default(),
         postgresql: postgresql::Options::default(),

@@ -11,7 +11,7 @@ use checkers::history::{F, Value};
 use schism::client::{Client, Clientele, Connect, Outcome, Route};
 use schism::cluster::Node;
 use schism::remote::scripted::Scripted;
-use schism::systems::reference::{Clients, Directory};
+use schism::systems::reference::{Clients, Crowd};
 use workloads::generator::Invocation;
 
 /// What a server does once it has read a request whole.
@@ -109,7 +109,7 @@ async fn no_write_arrives_twice_however_connections_die() {
         slots: 1,
         seed: 1,
     };
-    let clients = Clients::new(&[node], clientele, Arc::new(Directory::default()));
+    let clients = Clients::new(&[node], clientele, Arc::default(), Crowd::Led);
     let mut client = clients.open(0, 0);
     let (mut ok, mut unknown, mut failed) = (0, 0, 0);
     for value in 0..600 {

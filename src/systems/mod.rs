@@ -123,8 +123,8 @@ impl SystemName {
         match self {
             Self::LeaderFollower | Self::Raft | Self::MultiLeader | Self::Leaderless => {
                 reference::definite_errors()
-                .map(|(code, definite)| (format!("{code:?}"), definite))
-                .collect()
+                    .map(|(code, definite)| (format!("{code:?}"), definite))
+                    .collect()
             }
             Self::Etcd => table(etcd::ERRORS),
             Self::Redis => table(redis::ERRORS),

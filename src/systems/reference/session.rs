@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use checkers::history::Value;
-use fixtures::protocol::{Answer, Context, ErrorCode, OpError, Operation, Request, RequestId, Response};
+use fixtures::protocol::{
+    Answer, Context, ErrorCode, OpError, Operation, Request, RequestId, Response,
+};
 use workloads::generator::Invocation;
 
 use super::{Crowd, Directory};
@@ -174,10 +176,6 @@ fn operation(op: &Invocation) -> Result<Operation, String> {
             key,
             element: number(&op.value)?,
         },
-        "remove" => Operation::SetRemove {
-            key,
-            element: number(&op.value)?,
-        },
         "read-set" => Operation::SetRead { key },
         "final-read" => Operation::LocalGet { key },
         "final-read-set" => Operation::LocalSetRead { key },
@@ -224,9 +222,9 @@ fn outcome(answer: Result<Response, Silence>, asked: &Operation) -> Outcome {
             Answer::Written => argument(asked),
             Answer::Register(value) => value.map_or(Value::Nil, Value::Int),
             // One is a value like any other, and none an absent one.
-            Answer::Siblings(values) if values.len() < 2 => {
-                values.first().map_or(Value::Nil, |value| Value::Int(*value))
-            }
+            Answer::Siblings(values) if values.len() < 2 => values
+                .first()
+                .map_or(Value::Nil, |value| Value::Int(*value)),
             Answer::Set(elements) | Answer::Siblings(elements) | Answer::List(elements) => {
                 Value::List(elements.into_iter().map(Value::Int).collect())
             }

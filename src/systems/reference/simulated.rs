@@ -16,10 +16,10 @@ use fixtures::protocol::{Promoted, Response, Status};
 use fixtures::replica::{self, MILLISECOND, Replica, Token};
 use workloads::generator::Invocation;
 
-use super::{Crowd, Directory};
 use super::failover::{self, Consulted};
 use super::operator::{self, ASK_LIMIT};
 use super::session::{Asked, Session, Sessions, Silence};
+use super::{Crowd, Directory};
 use crate::client::{Clientele, Reply};
 use crate::cluster::Equal;
 
