@@ -54,6 +54,8 @@ enum Command {
     Run(RunArgs),
     /// Measure what three replication modes keep and lose, on this machine.
     Demo(DemoArgs),
+    /// Carry out trials of the reference nodes in memory, in virtual time, with many seeds.
+    Sim(commands::sim::SimArgs),
     /// Judge a recorded run, or a history that anybody recorded.
     Check(CheckArgs),
     /// Print what became of every write, as comma-separated values.
@@ -374,9 +376,9 @@ enum Schema {
 }
 
 #[derive(Clone, Debug)]
-struct SeedRange(std::ops::RangeInclusive<u64>);
+pub(crate) struct SeedRange(pub(crate) std::ops::RangeInclusive<u64>);
 
-fn seed_range(text: &str) -> Result<SeedRange, String> {
+pub(crate) fn seed_range(text: &str) -> Result<SeedRange, String> {
     let (first, last) = text
         .split_once("..")
         .ok_or("a range of seeds is written 1..20")?;
@@ -420,6 +422,7 @@ pub fn main() -> u8 {
     let done = match cli.command {
         Command::Run(args) => run_trials(&args, charset),
         Command::Demo(args) => run_demo(&args, charset),
+        Command::Sim(args) => coded(commands::sim::run(&args, charset)),
         Command::Check(args) => check(&args, charset),
         Command::Ledger(args) => Ok(ledger(&args)),
         Command::Verify(args) => verify_certificate(&args),

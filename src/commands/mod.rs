@@ -1,4 +1,5 @@
-//! Subcommands that read what runs left: one file each, with its flags and what it does.
+//! Subcommands that read what runs left, or run in memory: one file each, with its flags and what
+//! it does.
 
 pub mod ci;
 pub mod diff;
@@ -10,6 +11,7 @@ pub mod report;
 pub mod runs;
 pub mod serve;
 pub mod show;
+pub mod sim;
 
 use std::path::{Path, PathBuf};
 

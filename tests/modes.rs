@@ -1,0 +1,160 @@
+//! The reference nodes of every mode in memory, under the plans, faults and checkers of real
+//! runs: what each mode promises holds on every seed, and what it does not promise breaks.
+
+use std::path::Path;
+
+use checkers::Verdict;
+use schism::claim::Claim;
+use schism::commands::sim::on_all_cores;
+use schism::plan::Plan;
+use schism::report::verdict::RunVerdict;
+
+const SEEDS: u64 = 20;
+
+/// A trial of three nodes with this system and these faults.
+fn trial(name: &str, system: &str, workload: &str, faults: &str) -> Plan {
+    let text = format!(
+        "name = \"{name}\"\n{system}\n[lab]\nnodes = 3\n[load]\nworkload = \"{workload}\"\n\
+         clients = 6\ntime = \"2s\"\ntimeout = \"300ms\"\nkeys = 4\nrate = 400\n{faults}"
+    );
+    Plan::parse(&text, Path::new(name)).unwrap_or_else(|error| panic!("{text}\n{error}"))
+}
+
+fn judged(plan: &Plan) -> Vec<RunVerdict> {
+    let plans: Vec<Plan> = (1..=SEEDS)
+        .map(|seed| Plan {
+            seed,
+            ..plan.clone()
+        })
+        .collect();
+    let verdicts = on_all_cores(&plans);
+    for verdict in &verdicts {
+        let (name, seed) = (&plan.name, verdict.seed);
+        assert!(
+            !verdict.claims.is_empty(),
+            "{name}, seed {seed}: {:?}",
+            verdict.why
+        );
+        assert_eq!(verdict.recovery.equal, Some(true), "{name}, seed {seed}");
+    }
+    verdicts
+}
+
+fn of(verdict: &RunVerdict, claim: Claim) -> Verdict {
+    let found = verdict.claims.iter().find(|c| c.claim == claim);
+    found.expect("the workload judges it").verdict
+}
+
+fn holds(plan: &Plan, claims: &[Claim]) {
+    for verdict in judged(plan) {
+        for claim in claims {
+            let (name, seed) = (&plan.name, verdict.seed);
+            let first = verdict.findings.first();
+            let held = of(&verdict, *claim);
+            assert_eq!(
+                held,
+                Verdict::Held,
+                "{name}, seed {seed}, {claim}: {first:#?}"
+            );
+        }
+    }
+}
+
+/// How many seeds refute the claim.
+fn refuted(plan: &Plan, claim: Claim) -> usize {
+    let verdicts = judged(plan);
+    let broken = verdicts
+        .iter()
+        .filter(|v| of(v, claim) == Verdict::Violated);
+    let count = broken.count();
+    println!("{}: {claim} refuted by {count} of {SEEDS} seeds", plan.name);
+    count
+}
+
+fn fault(kind: &str, target: &str) -> String {
+    format!(
+        "[[fault]]\nkind = \"{kind}\"\ntarget = \"{target}\"\nat = \"500ms\"\nfor = \"700ms\"\n"
+    )
+}
+
+#[test]
+fn raft_loses_nothing_and_is_linearizable_under_every_fault() {
+    let faults = [
+        ("no-fault", String::new()),
+        ("leader-killed", fault("kill", "leader")),
+        ("leader-paused", fault("pause", "leader")),
+        ("leader-cut-off", fault("partition", "leader")),
+        ("one-way", fault("partition", "one-way")),
+        ("follower-cut-off", fault("partition", "follower")),
+    ];
+    for (name, faults) in faults {
+        let plan = trial(
+            &format!("raft-{name}"),
+            "system = \"raft\"",
+            "mixed",
+            &faults,
+        );
+        holds(
+            &plan,
+            &[
+                Claim::LINEARIZABLE,
+                Claim::NO_LOST_WRITES,
+                Claim::NO_STALE_READS,
+            ],
+        );
+    }
+}
+
+#[test]
+fn raft_that_reads_locally_goes_stale_when_its_leader_is_cut_off() {
+    let system = "system = \"raft\"\n[raft]\nreads = \"local\"";
+    let plan = trial(
+        "raft-local",
+        system,
+        "register",
+        &fault("partition", "leader"),
+    );
+    assert!(refuted(&plan, Claim::LINEARIZABLE) > 0);
+}
+
+#[test]
+fn a_quorum_that_writes_back_is_linearizable() {
+    for (name, faults) in [
+        ("no-fault", String::new()),
+        ("one-killed", fault("kill", "random")),
+        ("one-cut-off", fault("partition", "random")),
+    ] {
+        let name = format!("leaderless-{name}");
+        let plan = trial(&name, "system = \"leaderless\"", "register", &faults);
+        holds(&plan, &[Claim::LINEARIZABLE, Claim::NO_LOST_WRITES]);
+    }
+}
+
+#[test]
+fn quorums_that_do_not_meet_are_stale() {
+    let system = "system = \"leaderless\"\n[leaderless]\nr = 1\nw = 1\nversions = \"lww-hlc\"\n\
+                  write-back = \"off\"";
+    let plan = trial("leaderless-1-1", system, "register", "");
+    assert!(refuted(&plan, Claim::NO_STALE_READS) > 15);
+}
+
+#[test]
+fn several_leaders_are_stale_and_lose_no_element() {
+    let system = "system = \"multi-leader\"\n[multi-leader]\nconflict = \"merge\"";
+    for faults in [
+        String::new(),
+        fault("partition", "random"),
+        fault("kill", "random"),
+    ] {
+        let plan = trial("multi-leader-sets", system, "set", &faults);
+        holds(&plan, &[Claim::NO_LOST_WRITES]);
+        assert!(refuted(&plan, Claim::LINEARIZABLE) > 15);
+    }
+    let lww = trial(
+        "multi-leader-lww",
+        "system = \"multi-leader\"",
+        "register",
+        "",
+    );
+    assert!(refuted(&lww, Claim::NO_STALE_READS) > 15);
+}
