@@ -105,7 +105,7 @@ fn names_and_further_unknown_writes_change_nothing_and_fewer_reads_break_nothing
         let mut renamed = made.clone();
         for call in &mut renamed {
             call.process = 10_000 - call.process;
-            call.key = 1 - call.key;
+            call.key = 200 - call.key;
             let other = |value: i64| if value == 0 { 0 } else { 5_000 - value };
             call.asked = match call.asked {
                 Asked::Read(value) => Asked::Read(other(value)),
