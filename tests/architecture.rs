@@ -14,7 +14,8 @@ const MODULES: [(&str, &[&str]); 21] = [
     ("image", &[]),
     ("inventory", &["remote"]),
     ("lab", &["image", "inventory", "remote", "doctor"]),
-    ("claim", &["checkers"]),
+    ("claim", &["checkers", "suggest"]),
+    ("explain", &["checkers", "claim", "suggest"]),
     ("client", &["checkers::history", "workloads::generator"]),
     ("cluster", &["remote", "checkers::history"]),
     (
