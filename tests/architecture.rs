@@ -9,7 +9,7 @@ const CRATES: [&str; 4] = ["checkers", "workloads", "fixtures", "schism"];
 
 /// What each module of the control program may import from it and from the other crates.
 /// `run`, `campaign`, `cli` and what belongs to them wire the rest and are not listed.
-const MODULES: [(&str, &[&str]); 21] = [
+const MODULES: [(&str, &[&str]); 22] = [
     ("remote", &[]),
     ("image", &[]),
     ("inventory", &["remote"]),

@@ -92,6 +92,10 @@ fn operations(verdict: &RunVerdict) -> u64 {
 }
 
 /// The verdicts on simulations of these plans, in their order.
+///
+/// # Panics
+///
+/// If a plan was not validated, or a simulation breaks the laws of histories: a bug of ours.
 #[must_use]
 pub fn on_all_cores(plans: &[Plan]) -> Vec<RunVerdict> {
     let next = AtomicUsize::new(0);
