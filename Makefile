@@ -30,7 +30,10 @@ bench: setup
 	cargo bench --bench interpreter
 	cargo bench -p checkers --bench readers
 	cargo bench -p checkers --bench exact -- $(OPS)
+	cargo bench -p checkers --bench stale
 	cargo bench -p checkers --bench weak -- $(OPS)
+	cargo bench -p checkers --bench ledger
+	cargo bench -p checkers --bench invariants
 	cargo bench --bench report
 	cargo bench --bench named -- $(HISTORIES)
 	cargo bench -p checkers --bench search -- $(HISTORIES)
