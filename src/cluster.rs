@@ -102,10 +102,37 @@ pub trait Db: Send + Sync {
         None
     }
 
+    /// What each node that answers says of itself, by name: a map with its `role` and `epoch`,
+    /// where nodes have such; none where they have not.
+    fn statuses<'a>(&'a self, _nodes: &'a [Node]) -> Option<Job<'a, Value>> {
+        None
+    }
+
+    /// What the nodes keep that proves something, once the run is over.
+    fn testimonies<'a>(&'a self, _nodes: &'a [Node]) -> Job<'a, Vec<Testimony>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// Leaders and promotion, where the system has them.
     fn leaders(&self) -> Option<&dyn Leaders> {
         None
     }
+}
+
+/// Something that a node keeps and that checkers read, as the operation that histories say it
+/// with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Testimony {
+    /// Which node tells it.
+    pub node: Arc<str>,
+    /// What it is: `node-log` or `resolve`.
+    pub f: &'static str,
+    /// Of what.
+    pub key: Value,
+    /// What went in.
+    pub argument: Value,
+    /// What came out.
+    pub result: Value,
 }
 
 /// Whether the nodes came to agree.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fixtures::config::{LeaderlessMode, Mode, MultiLeaderMode, RaftMode};
+use checkers::Budget;
+use checkers::calls::Calls;
+use checkers::history::History;
+use fixtures::config::{Conflict, LeaderlessMode, Mode, MultiLeaderMode, RaftMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use workloads::{Options, Workload};
@@ -289,6 +292,24 @@ impl Plan {
             .build(&options)
     }
 
+    /// What the workload claims: every claim that one of its checkers judges.
+    ///
+    /// # Panics
+    ///
+    /// If the plan was not validated and names no workload that exists.
+    #[must_use]
+    pub fn claims(&self) -> Vec<Claim> {
+        let nothing = Calls::of(&History::default());
+        let report = self
+            .workload()
+            .checker
+            .judge(&nothing, &Budget::unlimited());
+        let judged = crate::run::flat(report).into_iter();
+        judged
+            .filter_map(|report| Claim::of_checker(&report.checker))
+            .collect()
+    }
+
     /// A trial of that system, with everything else as it is by default.
     ///
     /// # Panics
@@ -311,6 +332,7 @@ impl Plan {
     #[must_use]
     pub fn clientele(&self) -> Clientele {
         Clientele {
+            workload: workloads::find(&self.load.workload).map_or("", |about| about.name),
             route: self.load.clients_ask,
             slots: self.load.clients,
             seed: self.seed,
@@ -347,14 +369,22 @@ impl Plan {
         };
         // Asked for only where the load says so.
         let asked = |f: &&&str| **f != "cas" || self.load.cas_percent > 0;
-        let spoken = self.system.operations();
-        if let Some(f) = (workload.operations.iter().filter(asked)).find(|f| !spoken.contains(f)) {
-            return Err(format!(
-                "the workload {} asks for {f}, which {} does not do; it does {}",
-                workload.name,
-                self.system.as_str(),
-                spoken.join(", ")
-            ));
+        let spoken = self.operations();
+        let lacks = |f: &&&str| !spoken.contains(f);
+        if let Some(f) = workload.operations.iter().filter(asked).find(lacks) {
+            let (workload, system) = (workload.name, self.system.as_str());
+            let spoken = spoken.join(", ");
+            return Err(if self.system.operations().contains(f) {
+                format!(
+                    "the workload {workload} asks for {f}, which {system} with conflict = \"lww\" \
+                     does not do, as it would lose some; write conflict = \"merge\" in [{system}]"
+                )
+            } else {
+                format!(
+                    "the workload {workload} asks for {f}, which {system} does not do; it does \
+                     {spoken}"
+                )
+            });
         }
         self.load.validate()?;
         for fault in &self.faults {
@@ -406,6 +436,17 @@ impl Plan {
             SystemName::Etcd => Ok(etcd::system(&self.etcd, nodes, clientele)),
             SystemName::Redis => Ok(redis::system(&self.redis, nodes, clientele)),
             SystemName::Postgresql => Ok(postgresql::system(&self.postgresql, nodes, clientele)),
+        }
+    }
+
+    /// The operations of workloads that the system does with the options of the plan.
+    #[must_use]
+    pub fn operations(&self) -> &'static [&'static str] {
+        match self.system {
+            SystemName::MultiLeader if self.multi_leader.0.conflict == Conflict::Lww => {
+                reference::LAST_WINS
+            }
+            system => system.operations(),
         }
     }
 

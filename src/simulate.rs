@@ -20,13 +20,17 @@ use workloads::finals;
 use workloads::generator::{self, Context, Generator, Invocation, Next};
 
 use crate::client::{Outcome, Reply};
-use crate::interpreter::Seeds;
+use crate::cluster::Testimony;
+use crate::interpreter::{STATUS, Seeds};
 use crate::nemesis::partition::Grudge;
 use crate::nemesis::schedule::{Timeline, moments};
 use crate::nemesis::target::{self, Target};
 use crate::plan::Plan;
 use crate::report::verdict::{Recovery, RunVerdict, Status};
-use crate::run::{FINAL_TIMEOUT, Nothing, READY_LIMIT, json, judge_calls, paced, toothless};
+use crate::run::{
+    FINAL_ROUNDS, FINAL_TIMEOUT, Nothing, OBSERVE_EVERY, READY_LIMIT, json, judge_calls, paced,
+    testimonies_asked, toothless,
+};
 use crate::systems::SystemName;
 use crate::systems::reference::{Ended, Simulated};
 use crate::watch::Watch;
@@ -127,6 +131,8 @@ struct Stage<'p, R: Replica> {
     nemesis: Nemesis,
     /// What the nemesis is doing.
     order: Option<Invocation>,
+    /// When the nodes are asked what they say of themselves; none while nobody wants to know.
+    observe_at: Option<Nanos>,
     load_rng: ChaCha8Rng,
     fault_rng: ChaCha8Rng,
 }
@@ -199,6 +205,7 @@ where
                 paused: BTreeSet::new(),
             },
             order: None,
+            observe_at: None,
             load_rng: seeds.source("load"),
             fault_rng: seeds.source("faults"),
         }
@@ -212,12 +219,14 @@ where
         self.phase("load");
         let moments = moments(&plan.faults, plan.load.time);
         self.watch = plan.load.stop_on_first.then(Watch::default);
+        self.observe_at = Some(self.cluster.now());
         self.interpret(&mut Script {
             load: &mut *paced(plan),
             schedule: &mut Timeline::new(self.cluster.now(), moments),
             timeout: plan.load.timeout,
         })?;
         self.stopped = self.watch.take().and_then(|watch| watch.why());
+        self.observe_at = None;
 
         self.phase("heal");
         self.note("heal", Value::Nil);
@@ -228,12 +237,25 @@ where
         let equal = self.cluster.equal();
 
         self.phase("final");
-        let reads = finals::final_ops(&finals::keys(&self.ops), self.cluster.names());
-        self.interpret(&mut Script {
-            load: &mut generator::list(reads),
-            schedule: &mut Nothing,
-            timeout: FINAL_TIMEOUT,
-        })?;
+        let mut reads = finals::final_ops(&finals::keys(&self.ops), self.cluster.names());
+        for _ in 0..FINAL_ROUNDS {
+            reads = finals::unanswered(&self.ops, &reads);
+            if reads.is_empty() {
+                break;
+            }
+            self.interpret(&mut Script {
+                load: &mut generator::list(reads.clone()),
+                schedule: &mut Nothing,
+                timeout: FINAL_TIMEOUT,
+            })?;
+        }
+        let asked = testimonies_asked(plan);
+        if !asked.is_empty() {
+            let told = self.cluster.testimonies().into_iter();
+            let process = Process::Client(self.clients.next_process);
+            told.filter(|told| asked.contains(&told.f))
+                .for_each(|told| self.testify(process, told));
+        }
         self.phase("done");
         let states = equal.states.into_iter();
         Ok(Recovery {
@@ -273,6 +295,9 @@ where
                     Asked::Waiting(until) => wake = until.map_or(wake, |until| wake.min(until)),
                     Asked::Over => schedule_over = true,
                 }
+            }
+            if !load_over && let Some(at) = self.observe(now) {
+                wake = wake.min(at);
             }
             if !load_over {
                 match self.ask_load(script) {
@@ -440,6 +465,40 @@ where
         }
         self.ops.push(op.clone());
         op
+    }
+
+    /// Asks the nodes what they say of themselves, if that is due and the nemesis is free; says
+    /// when it is due next.
+    fn observe(&mut self, now: Nanos) -> Option<Nanos> {
+        let at = self.observe_at.filter(|_| self.order.is_none())?;
+        if at > now {
+            return Some(at);
+        }
+        let told = self.cluster.observe()?;
+        self.note(STATUS, Value::Nil);
+        self.note(STATUS, told);
+        self.observe_at = Some(now + nanos(OBSERVE_EVERY));
+        self.observe_at
+    }
+
+    fn testify(&mut self, process: Process, testimony: Testimony) {
+        let Testimony {
+            node,
+            f,
+            key,
+            argument,
+            result,
+        } = testimony;
+        for (kind, value) in [(Kind::Invoke, argument), (Kind::Ok, result)] {
+            let mut asked = Invocation::new(F::new(f), Some(key.clone()), value);
+            asked.node = Some(Arc::clone(&node));
+            self.record(Entry {
+                process,
+                kind,
+                asked,
+                error: None,
+            });
+        }
     }
 
     fn note(&mut self, f: &'static str, value: Value) {

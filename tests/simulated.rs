@@ -337,7 +337,11 @@ fn exposing(bug: Bug) -> Result<(Plan, Claim), &'static str> {
         | Bug::NonCommutativeResolver
         | Bug::QuorumOffByOne
         | Bug::SnapshotMissesLastEntry
-        | Bug::StaleCas => Err("the tests of the nodes themselves show it: cargo test -p fixtures"),
+        | Bug::StaleCas
+        | Bug::StaleTransaction
+        | Bug::VoteTwice => {
+            Err("the tests of the nodes themselves show it: cargo test -p fixtures")
+        }
     }
 }
 

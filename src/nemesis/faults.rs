@@ -1,6 +1,6 @@
 //! The nemesis that breaks real hosts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use checkers::history::Value;
@@ -189,6 +189,14 @@ impl Faults {
         ]))
     }
 
+    /// What the nodes say of themselves; whoever does not answer is not in it.
+    async fn statuses(&self) -> Result<Value, NemesisError> {
+        match self.cluster.db.statuses(&self.cluster.nodes) {
+            Some(asked) => asked.await.map_err(|error| host("status", &error)),
+            None => Ok(Value::Map(BTreeMap::new())),
+        }
+    }
+
     /// The operator sits on the larger side of a partition and asks whom it can reach.
     async fn promote(&self) -> Result<Value, NemesisError> {
         let alive = |node: &&usize| !self.killed.contains(node) && !self.paused.contains(node);
@@ -211,6 +219,7 @@ impl Nemesis for Faults {
             "pause" => self.strike(Blow::Pause, order).await,
             "resume" => self.undo(Blow::Resume).await,
             "promote" => self.promote().await,
+            "status" => self.statuses().await,
             other => Err(no_target(other, "no such fault is known")),
         }
     }

@@ -6,18 +6,23 @@ use std::time::{Duration, Instant};
 
 use checkers::history::Value;
 use fixtures::config::{Replication, Switch};
-use fixtures::protocol::{Fence, Fenced, OpError, Promote, Promoted, Role, Status};
+use fixtures::protocol::{
+    Fence, Fenced, LogPage, OpError, Promote, Promoted, Resolution, Role, Status,
+};
+use fixtures::record::Record;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::failover::{self, Consulted};
-use super::{CLIENT_PORT, Crowd, HOME, Nodes, START_LIMIT};
-use crate::cluster::{Db, DbError, Equal, Job, Leaders, Node, Processes};
+use super::{CLIENT_PORT, Crowd, HOME, Nodes, START_LIMIT, testimony};
+use crate::cluster::{Db, DbError, Equal, Job, Leaders, Node, Processes, Testimony};
 use crate::remote::on_all;
 use crate::systems::http::in_words;
 
 /// How long a healthy node may take to answer the operator.
 pub(super) const ASK_LIMIT: Duration = Duration::from_millis(500);
+/// How long a node may take to say what it is while the load runs: the nemesis waits so long.
+const OBSERVE_LIMIT: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_millis(10);
 
 impl Nodes {
@@ -104,6 +109,30 @@ impl Nodes {
         .await;
         let granted = answers.unwrap_or_default().into_iter().flatten();
         granted.filter(|(_, answer)| answer.granted).collect()
+    }
+
+    async fn testimonies_of(&self, node: &Node) -> Result<Vec<Testimony>, DbError> {
+        if self.leaders().is_none() {
+            let path = "/resolutions";
+            let resolved: Vec<Resolution> = self.ask(node, path, None::<&()>).await?;
+            let told = resolved
+                .iter()
+                .map(|one| testimony::resolved(&node.name, one));
+            return Ok(told.collect());
+        }
+        let applied = self.status(node).await?.applied;
+        let mut records: Vec<Record> = Vec::new();
+        loop {
+            let from = records.last().map_or(1, |record| record.position + 1);
+            let path = format!("/log?from={from}");
+            let page: LogPage = self.ask(node, &path, None::<&()>).await?;
+            let done = page.records.is_empty();
+            records.extend(page.records);
+            if done || records.last().is_some_and(|last| last.position >= applied) {
+                let told = testimony::node_log(&node.name, applied, &records);
+                return Ok(told.into_iter().collect());
+            }
+        }
     }
 
     async fn failover(&self, nodes: &[Node], reachable: &[usize]) -> Result<Value, DbError> {
@@ -208,15 +237,7 @@ pub(super) fn describe(status: &Status) -> Value {
         .map(|dropped| dropped.writes.len())
         .sum();
     Value::map([
-        (
-            "role",
-            Value::str(match status.role {
-                Role::Leader => "leader",
-                Role::Follower => "follower",
-                Role::Candidate => "candidate",
-                Role::Peer => "peer",
-            }),
-        ),
+        ("role", Value::str(testimony::role(status.role))),
         ("epoch", number(status.epoch)),
         ("log-end", number(status.last_position)),
         ("applied", number(status.applied)),
@@ -295,6 +316,26 @@ impl Db for Nodes {
     fn log_files(&self, _: &Node) -> Vec<String> {
         let config = Path::new(HOME).join("node/config.json");
         vec![self.daemon().log(), config.to_string_lossy().into_owned()]
+    }
+
+    fn statuses<'a>(&'a self, nodes: &'a [Node]) -> Option<Job<'a, Value>> {
+        self.leaders()?;
+        Some(Box::pin(async move {
+            let limit = OBSERVE_LIMIT;
+            let asked = on_all(nodes, async |node| {
+                let status = tokio::time::timeout(limit, self.status(node)).await;
+                Ok::<_, DbError>(status.ok().and_then(Result::ok))
+            })
+            .await?;
+            Ok(testimony::statuses(asked.iter().flatten()))
+        }))
+    }
+
+    fn testimonies<'a>(&'a self, nodes: &'a [Node]) -> Job<'a, Vec<Testimony>> {
+        Box::pin(async move {
+            let told = on_all(nodes, async |node| self.testimonies_of(node).await).await?;
+            Ok(told.into_iter().flatten().collect())
+        })
     }
 
     fn processes(&self) -> Option<&dyn Processes> {

@@ -19,9 +19,9 @@ use workloads::generator::Invocation;
 use super::failover::{self, Consulted};
 use super::operator::{self, ASK_LIMIT};
 use super::session::{Asked, Session, Sessions, Silence};
-use super::{Crowd, Directory};
+use super::{Crowd, Directory, testimony};
 use crate::client::{Clientele, Reply};
-use crate::cluster::Equal;
+use crate::cluster::{Equal, Testimony};
 
 /// Messages of nodes, clients and operator take this long, and disks too: a local network and a
 /// modest disk, so that operations overlap and followers lag.
@@ -245,6 +245,35 @@ where
         let all: Option<Vec<Status>> = statuses.into_iter().collect();
         let reached = all.is_some_and(|all| operator::equal(self.crowd, &all).is_ok());
         Equal { reached, states }
+    }
+
+    /// What the nodes that answer say of themselves; none where nobody leads.
+    #[must_use]
+    pub fn observe(&self) -> Option<Value> {
+        let led = self.crowd == Crowd::Led;
+        led.then(|| testimony::statuses(self.statuses().iter().flatten()))
+    }
+
+    /// What the nodes keep that proves something.
+    #[must_use]
+    pub fn testimonies(&self) -> Vec<Testimony> {
+        let mut told = Vec::new();
+        for (node, status) in self.statuses().into_iter().enumerate() {
+            let Some(status) = status else { continue };
+            let name = &self.names[node];
+            if self.crowd == Crowd::Led {
+                let mut records = Vec::new();
+                while let Some(page) = self.sim.log(node, 1 + records.len() as u64)
+                    && !page.records.is_empty()
+                {
+                    records.extend(page.records);
+                }
+                told.extend(testimony::node_log(name, status.applied, &records));
+            }
+            let resolved = self.sim.resolutions(node);
+            told.extend(resolved.iter().map(|one| testimony::resolved(name, one)));
+        }
+        told
     }
 
     /// The node that leads with the highest epoch, by position, among those that answer.
