@@ -7,7 +7,8 @@ use std::time::Duration;
 use checkers::Budget;
 use checkers::calls::Calls;
 use checkers::history::History;
-use fixtures::config::{Conflict, LeaderlessMode, Mode, MultiLeaderMode, RaftMode};
+use fixtures::config::{Conflict, LeaderlessMode, Mode, MultiLeaderMode, RaftMode, Replication};
+use fixtures::failpoint::Failpoint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use workloads::{Options, Workload};
@@ -389,6 +390,9 @@ impl Plan {
         self.load.validate()?;
         for fault in &self.faults {
             fault.validate()?;
+            if let Some(step) = &fault.step {
+                self.validate_step(step)?;
+            }
             if fault.promote_after.is_some() && !self.system.is_promoted_by_operator() {
                 return Err(format!(
                     "promote-after is for systems whose leader an operator chooses; the nodes of {} \
@@ -447,6 +451,41 @@ impl Plan {
                 reference::LAST_WINS
             }
             system => system.operations(),
+        }
+    }
+
+    /// How the reference nodes of the plan replicate; none of other systems.
+    fn replication(&self) -> Option<Replication> {
+        match self.system {
+            SystemName::LeaderFollower => Some(self.leader_follower.0.clone().into()),
+            SystemName::Raft => Some(self.raft.0.clone().into()),
+            SystemName::MultiLeader => Some(self.multi_leader.0.clone().into()),
+            SystemName::Leaderless => Some(self.leaderless.0.clone().into()),
+            SystemName::Etcd | SystemName::Redis | SystemName::Postgresql => None,
+        }
+    }
+
+    /// A step must be one that the nodes come to.
+    fn validate_step(&self, word: &str) -> Result<(), String> {
+        let system = self.system.as_str();
+        let Some(replication) = self.replication() else {
+            return Err(format!(
+                "step is for the reference nodes: {system} cannot be made to fail at {word}; leave \
+                 it out"
+            ));
+        };
+        let steps = Failpoint::ALL.into_iter();
+        let steps = steps.filter(|step| step.is_step_of(&replication));
+        let names: Vec<&str> = steps.map(Failpoint::name).collect();
+        if names.contains(&word) {
+            return Ok(());
+        }
+        match Failpoint::find(word) {
+            Some(_) => Err(format!(
+                "the nodes of {system} never come to the step {word}; choose {}",
+                names.join(", ")
+            )),
+            None => Err(suggest::unknown("step", word, names.iter().copied())),
         }
     }
 
@@ -623,6 +662,26 @@ mod tests {
                 "name = \"x\"\nsystem = \"etcd\"\n[[fault]]\nkind = \"kill\"\ntarget = \"leader\"\n\
               at = \"1s\"\nfor = \"1s\"\npromote-after = \"1s\"",
                 "choose it themselves",
+            ),
+            (
+                "name = \"x\"\n[[fault]]\nkind = \"kill\"\ntarget = \"leader\"\nat = \"1s\"\n\
+                 for = \"1s\"\nstep = \"after-apend\"",
+                "did you mean `after-append`?",
+            ),
+            (
+                "name = \"x\"\n[[fault]]\nkind = \"pause\"\ntarget = \"all\"\nat = \"1s\"\n\
+                 for = \"1s\"\nstep = \"after-snapshot\"",
+                "never come to the step after-snapshot",
+            ),
+            (
+                "name = \"x\"\nsystem = \"etcd\"\n[[fault]]\nkind = \"kill\"\n\
+                 target = \"leader\"\nat = \"1s\"\nfor = \"1s\"\nstep = \"after-append\"",
+                "is for the reference nodes",
+            ),
+            (
+                "name = \"x\"\n[[fault]]\nkind = \"partition\"\ntarget = \"leader\"\n\
+                 at = \"1s\"\nfor = \"1s\"\nstep = \"after-append\"",
+                "is for kill and pause",
             ),
             ("name = \"../x\"", "letters"),
             ("name = \"x\"\n[load]\nclients = 0", "at least one client"),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use checkers::calls::Calls;
 use checkers::history::{F, History, Kind, Nanos, Op, Process, Value};
 use fixtures::config::Replication;
+use fixtures::failpoint::{Action, Failpoint};
 use fixtures::replica::Replica;
 use fixtures::replicas::{LeaderFollower, Leaderless, MultiLeader, Raft};
 use rand::RngExt;
@@ -23,7 +24,7 @@ use crate::client::{Outcome, Reply};
 use crate::cluster::Testimony;
 use crate::interpreter::{STATUS, Seeds};
 use crate::nemesis::partition::Grudge;
-use crate::nemesis::schedule::{Timeline, moments};
+use crate::nemesis::schedule::{AtStep, Timeline, moments};
 use crate::nemesis::target::{self, Target};
 use crate::plan::Plan;
 use crate::report::verdict::{Recovery, RunVerdict, Status};
@@ -318,6 +319,10 @@ where
                         reply,
                     } => self.complete(script, slot, process, reply),
                     Ended::Promotion(done) => self.nemesis_done(script, done)?,
+                    Ended::Ambush(done) => {
+                        let done = done.map(|failed| self.ambushed(failed));
+                        self.nemesis_done(script, done)?;
+                    }
                 }
             }
         }
@@ -519,6 +524,13 @@ where
         let done = match order.f.as_str() {
             "partition" => self.partition(order),
             "heal" => Ok(self.heal()),
+            "kill" | "pause" if let Some(at) = AtStep::of(order) => match self.strike(order) {
+                Ok(chosen) => match self.ambush(order, &chosen, &at) {
+                    Ok(()) => return None,
+                    Err(why) => Err(why),
+                },
+                Err(why) => Err(why),
+            },
             "kill" => self.strike(order).map(|chosen| {
                 chosen.iter().for_each(|node| self.cluster.kill(*node));
                 self.nemesis.killed.extend(&chosen);
@@ -539,6 +551,33 @@ where
             _ => Err("no such fault is known".into()),
         };
         Some(done)
+    }
+
+    /// Has nodes fail at a step.
+    fn ambush(&mut self, order: &Invocation, chosen: &[usize], at: &AtStep) -> Result<(), String> {
+        let step = Failpoint::find(&at.step);
+        let step = step.ok_or_else(|| format!("no step is called {:?}", at.step))?;
+        let action = if order.f == "kill" {
+            Action::Kill
+        } else {
+            Action::Stop
+        };
+        self.cluster.fail_at(chosen, step, action, at.within);
+        Ok(())
+    }
+
+    /// What became of the nodes that were to fail at a step.
+    fn ambushed(&mut self, failed: Vec<usize>) -> Value {
+        let order = self.order.as_ref().expect("it was ordered");
+        let kills = order.f == "kill";
+        let step = order.value.get("step").cloned().unwrap_or_default();
+        let broken = if kills {
+            &mut self.nemesis.killed
+        } else {
+            &mut self.nemesis.paused
+        };
+        broken.extend(&failed);
+        proven([("nodes", self.names(failed)), ("step", step)])
     }
 
     /// Mends everything.

@@ -152,6 +152,7 @@ fn cell(name: &str) -> Plan {
 fn fault(kind: FaultKind, target: Target, at_ms: u64, for_ms: u64) -> FaultPlan {
     FaultPlan {
         kind,
+        step: None,
         target,
         at: ms(at_ms),
         lasts: ms(for_ms),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use checkers::history::Value;
 use fixtures::config::{Replication, Switch};
+use fixtures::failpoint::{Action, Arm, Failpoint};
 use fixtures::protocol::{
     Fence, Fenced, LogPage, OpError, Promote, Promoted, Resolution, Role, Status,
 };
@@ -15,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::failover::{self, Consulted};
 use super::{CLIENT_PORT, Crowd, HOME, Nodes, START_LIMIT, testimony};
-use crate::cluster::{Db, DbError, Equal, Job, Leaders, Node, Processes, Testimony};
+use crate::cluster::{AtStep, Db, DbError, Equal, Job, Leaders, Node, Processes, Steps, Testimony};
 use crate::remote::on_all;
 use crate::systems::http::in_words;
 
@@ -109,6 +110,16 @@ impl Nodes {
         .await;
         let granted = answers.unwrap_or_default().into_iter().flatten();
         granted.filter(|(_, answer)| answer.granted).collect()
+    }
+
+    /// Those of the chosen that do not say what they are.
+    async fn silent(&self, nodes: &[Node], chosen: &[usize]) -> Vec<usize> {
+        let asked = on_all(chosen, async |position| {
+            let answers = self.status(&nodes[*position]).await.is_ok();
+            Ok::<_, DbError>((!answers).then_some(*position))
+        })
+        .await;
+        asked.unwrap_or_default().into_iter().flatten().collect()
     }
 
     async fn testimonies_of(&self, node: &Node) -> Result<Vec<Testimony>, DbError> {
@@ -342,6 +353,10 @@ impl Db for Nodes {
         Some(self)
     }
 
+    fn steps(&self) -> Option<&dyn Steps> {
+        Some(self)
+    }
+
     fn leaders(&self) -> Option<&dyn Leaders> {
         match &self.mode {
             Replication::LeaderFollower(_) | Replication::Raft(_) => Some(self),
@@ -382,6 +397,72 @@ impl Processes for Nodes {
 
     fn resume<'a>(&'a self, node: &'a Node) -> Job<'a, String> {
         Box::pin(async move { self.daemon().resume(node).await })
+    }
+}
+
+impl Steps for Nodes {
+    fn fail_at<'a>(
+        &'a self,
+        nodes: &'a [Node],
+        chosen: &'a [usize],
+        step: &'a str,
+        action: AtStep,
+        limit: Duration,
+    ) -> Job<'a, (Vec<usize>, String)> {
+        Box::pin(async move {
+            let order = Arm {
+                at: Failpoint::find(step).ok_or_else(|| {
+                    system(
+                        "fail at a step",
+                        "the nodes",
+                        format!("none is called {step:?}"),
+                    )
+                })?,
+                action: match action {
+                    AtStep::Kill => Action::Kill,
+                    AtStep::Stop => Action::Stop,
+                },
+                after: 0,
+            };
+            on_all(chosen, async |position| {
+                let node = &nodes[*position];
+                self.ask::<bool>(node, "/admin/failpoint", Some(&order))
+                    .await
+                    .map(drop)
+            })
+            .await?;
+            let begun = Instant::now();
+            loop {
+                let silent = self.silent(nodes, chosen).await;
+                if silent.is_empty() && begun.elapsed() < limit {
+                    tokio::time::sleep(POLL).await;
+                    continue;
+                }
+                // Whoever takes the order back lives, and goes on living.
+                let spared = on_all(chosen, async |position| {
+                    let node = &nodes[*position];
+                    let disarmed = self.ask::<bool>(node, "/admin/disarm", Some(&())).await;
+                    Ok::<_, DbError>(disarmed.is_ok().then_some(*position))
+                })
+                .await?;
+                let lives = |node: &&usize| spared.contains(&Some(**node));
+                let failed = chosen.iter().filter(|node| !lives(node)).copied();
+                let failed: Vec<usize> = failed.collect();
+                if failed.is_empty() {
+                    let why = format!("no node came to {step} within {} ms", limit.as_millis());
+                    return Ok((failed, why));
+                }
+                let proofs = on_all(&failed, async |position| {
+                    let node = &nodes[*position];
+                    match action {
+                        AtStep::Kill => self.daemon().prove_gone(node).await,
+                        AtStep::Stop => self.daemon().prove_stopped(node).await,
+                    }
+                })
+                .await?;
+                return Ok((failed, format!("at {step}: {}", proofs.join("; "))));
+            }
+        })
     }
 }
 
