@@ -6,6 +6,7 @@
     reason = "the counts are for whoever reads the test's output"
 )]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use checkers::history::{Process, Value};
 use schism::commands::sim::on_all_cores;
 use schism::plan::Plan;
 use schism::report::verdict::ClaimVerdict;
-use schism::simulate::simulate;
+use schism::simulate::{judge, simulate};
 
 const SEEDS: u64 = 20;
 
@@ -180,6 +181,38 @@ fn the_logs_of_the_nodes_are_recorded_and_agree() {
         let lengths: Vec<usize> = lengths.collect();
         assert_eq!(lengths.len(), 3, "{system}");
         assert!(lengths.iter().all(|length| *length > 100), "{lengths:?}");
+    }
+}
+
+/// What nodes tell in the end is no operation of a client.
+#[test]
+fn testimonies_leave_every_other_claim_as_it_is() {
+    for (system, claim) in [
+        ("system = \"raft\"".to_owned(), "prefix"),
+        (resolving("highest", ""), "resolver"),
+    ] {
+        let plan = trial("beside", &system, MIXED, &fault("kill", "random"), claim);
+        let without = Plan {
+            expect: BTreeMap::new(),
+            ..plan.clone()
+        };
+        for seed in 1..=5 {
+            let judged = |plan: &Plan| {
+                let plan = Plan {
+                    seed,
+                    ..plan.clone()
+                };
+                let verdict = judge(&plan, simulate(&plan));
+                let claims = verdict.claims.into_iter();
+                let told = claims.map(|one| (one.claim, (one.verdict, one.why)));
+                told.collect::<BTreeMap<_, _>>()
+            };
+            let (with, without) = (judged(&plan), judged(&without));
+            assert_eq!(with.len(), without.len() + 1);
+            for (claim, verdict) in without {
+                assert_eq!(with.get(&claim), Some(&verdict), "seed {seed}, {claim}");
+            }
+        }
     }
 }
 

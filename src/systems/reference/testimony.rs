@@ -53,13 +53,14 @@ pub(super) fn node_log(node: &Arc<str>, applied: u64, records: &[Record]) -> Opt
     })
 }
 
-/// A conflict that a node resolved.
+/// A conflict that a node resolved. What it tells of is no operation on the register, and so has
+/// a key of its own.
 pub(super) fn resolved(node: &Arc<str>, resolution: &Resolution) -> Testimony {
     let siblings = resolution.siblings.iter().copied().map(Value::Int);
     Testimony {
         node: Arc::clone(node),
         f: "resolve",
-        key: Value::str(&resolution.key),
+        key: Value::str(&format!("conflict of {}", resolution.key)),
         argument: Value::List(siblings.collect()),
         result: Value::Int(resolution.result),
     }
