@@ -143,7 +143,7 @@ fn a_history_is_the_same_in_every_format() {
     // The name tells the format, if it is not said; if it tells none, that is asked for.
     let output = schism(&place.0, &["convert", file, "other.edn"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
-    let edn = std::fs::read_to_string(place.0.join("other.edn")).expect("it was written");
+    let edn = fs::read_to_string(place.0.join("other.edn")).expect("it was written");
     assert!(edn.starts_with('{'), "{edn}");
     let output = schism(&place.0, &["convert", file, "other"]);
     assert_eq!(output.status.code(), Some(64));
