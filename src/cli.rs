@@ -24,6 +24,7 @@ use crate::run::Surroundings;
 use crate::systems::SystemName;
 use crate::verify::{self, Verified};
 use crate::{check, commands, connect, demo, doctor, explain, heal, store, suggest};
+use fixtures::failpoint::Failpoint;
 
 /// Bad arguments or a bad trial file.
 pub const USAGE: u8 = 64;
@@ -1084,9 +1085,21 @@ fn list(what: Listing, charset: Charset) -> u8 {
                     FaultKind::Partition => "leader, follower, random, halves, one-way",
                     FaultKind::Kill | FaultKind::Pause => "leader, follower, random, all",
                 };
-                own(&[kind.as_str(), targets, kind.undone_by()])
+                let steps = match kind {
+                    FaultKind::Partition => String::new(),
+                    FaultKind::Kill | FaultKind::Pause => {
+                        Failpoint::ALL.map(Failpoint::name).join(", ")
+                    }
+                };
+                own(&[kind.as_str(), targets, kind.undone_by(), &steps])
             });
-            render(&["fault", "targets", "undone by"], &rows, charset)
+            let columns = [
+                "fault",
+                "targets",
+                "undone by",
+                "at a step of reference nodes",
+            ];
+            render(&columns, &rows, charset)
         }
         Listing::Claims => {
             let rows = Claim::all().map(|claim| own(&[claim.as_str(), claim.meaning()]));

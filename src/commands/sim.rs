@@ -10,7 +10,7 @@ use std::time::Instant;
 use clap::Args;
 
 use super::Refused;
-use crate::claim::{Claim, Expected};
+use crate::claim::Expected;
 use crate::cli::{SeedRange, seed_range};
 use crate::plan::Plan;
 use crate::report::table::{Charset, plain, render, thousands};
@@ -40,12 +40,8 @@ pub fn run(args: &SimArgs, charset: Charset) -> Result<(String, u8), Refused> {
     let load = |path: &PathBuf| {
         let mut plan = Plan::load(path).map_err(|error| Refused::usage(error.to_string()))?;
         if plan.expect.is_empty() {
-            let claims = [
-                Claim::LINEARIZABLE,
-                Claim::NO_LOST_WRITES,
-                Claim::NO_STALE_READS,
-            ];
-            plan.expect = claims.map(|claim| (claim, Expected::Any)).into();
+            let claims = plan.claims().into_iter();
+            plan.expect = claims.map(|claim| (claim, Expected::Any)).collect();
         }
         Ok(plan)
     };
