@@ -120,6 +120,9 @@ struct Common {
     /// How progress is shown.
     #[arg(long, default_value = "auto", env = "SCHISM_PROGRESS")]
     progress: Mode,
+    /// Watch the run on the whole screen: the same as --progress live.
+    #[arg(long, conflicts_with = "progress")]
+    live: bool,
     /// What is printed on standard output.
     #[arg(long, default_value = "human", env = "SCHISM_FORMAT")]
     format: Format,
@@ -715,11 +718,16 @@ async fn carry_out_on(
     let not_valid = |error: store::StoreError| Refusal(NOT_VALID, format!("failed to {error}"));
     let directory = store::new_run(&common.runs, name).map_err(not_valid)?;
     let stop = Arc::new(AtomicBool::new(false));
-    tokio::spawn(stop_on_signal(Arc::clone(&stop)));
+    let progress = if common.live {
+        Mode::Live
+    } else {
+        progress_mode(common.progress)
+    };
+    tokio::spawn(stop_on_signal(Arc::clone(&stop), progress));
     let surroundings = Surroundings {
         node_binary: common.node_binary.clone().unwrap_or_else(beside_us),
         program: program(),
-        progress: progress_mode(common.progress),
+        progress,
         stop: Arc::clone(&stop),
     };
     let mut done = 0;
@@ -793,7 +801,7 @@ fn beside_us() -> PathBuf {
 }
 
 /// The first signal ends the load; a second one ends the program, and with it the lab.
-async fn stop_on_signal(stop: Arc<AtomicBool>) {
+async fn stop_on_signal(stop: Arc<AtomicBool>, progress: Mode) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut int), Ok(mut term)) = (
         signal(SignalKind::interrupt()),
@@ -808,6 +816,9 @@ async fn stop_on_signal(stop: Arc<AtomicBool>) {
             _ = term.recv() => {}
         }
         if stop.swap(true, Ordering::Relaxed) {
+            if progress == Mode::Live {
+                crate::live::Screen::give_back();
+            }
             std::process::exit(i32::from(INTERRUPTED));
         }
         complain(

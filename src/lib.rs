@@ -26,6 +26,7 @@ pub mod interpreter;
 pub mod inventory;
 pub mod lab;
 pub mod ledger;
+pub mod live;
 pub mod nemesis;
 pub mod plan;
 pub mod progress;
