@@ -56,6 +56,12 @@ enum Command {
     Demo(DemoArgs),
     /// Carry out trials of the reference nodes in memory, in virtual time, with many seeds.
     Sim(commands::sim::SimArgs),
+    /// Have every deliberate bug found, and no correct mode accused.
+    Selftest(commands::selftest::SelftestArgs),
+    /// Measure every mode under every fault: what it keeps, and what that costs.
+    Matrix(commands::matrix::MatrixArgs),
+    /// Measure all quorums of reads and writes: what is stale, what is lost, how long it takes.
+    Quorum(commands::quorum::QuorumArgs),
     /// Judge a recorded run, or a history that anybody recorded.
     Check(CheckArgs),
     /// Print what became of every write, as comma-separated values.
@@ -423,6 +429,9 @@ pub fn main() -> u8 {
         Command::Run(args) => run_trials(&args, charset),
         Command::Demo(args) => run_demo(&args, charset),
         Command::Sim(args) => coded(commands::sim::run(&args, charset)),
+        Command::Selftest(args) => coded(commands::selftest::run(&args, charset)),
+        Command::Matrix(args) => coded(commands::matrix::run(&args, charset, &mut complain)),
+        Command::Quorum(args) => coded(commands::quorum::run(&args, charset)),
         Command::Check(args) => check(&args, charset),
         Command::Ledger(args) => Ok(ledger(&args)),
         Command::Verify(args) => verify_certificate(&args),
@@ -598,6 +607,10 @@ fn carry_out(
         return Err(Refusal(4, "this part holds none of the runs".to_owned()));
     }
     let plans = &plans[..];
+    for plan in plans {
+        plan.on_hosts()
+            .map_err(|sentence| Refusal(USAGE, sentence))?;
+    }
     let needed = plans
         .iter()
         .filter(|plan| plan.uses_lab())
@@ -1075,14 +1088,15 @@ fn list(what: Listing, charset: Charset) -> u8 {
             render(&["system", "what it is", "operations"], &rows, charset)
         }
         Listing::Faults => {
-            let rows = [FaultKind::Partition, FaultKind::Kill, FaultKind::Pause].map(|kind| {
-                let targets = match kind {
-                    FaultKind::Partition => "leader, follower, random, halves, one-way",
-                    FaultKind::Kill | FaultKind::Pause => "leader, follower, random, all",
+            let rows = FaultKind::ALL.map(|kind| {
+                let place = if kind.is_for_hosts() {
+                    "on hosts, in memory"
+                } else {
+                    "in memory"
                 };
-                own(&[kind.as_str(), targets, kind.undone_by()])
+                own(&[kind.as_str(), kind.targets(), kind.undone_by(), place])
             });
-            render(&["fault", "targets", "undone by"], &rows, charset)
+            render(&["fault", "targets", "undone by", "where"], &rows, charset)
         }
         Listing::Claims => {
             let rows = Claim::all().map(|claim| own(&[claim.as_str(), claim.meaning()]));

@@ -1,32 +1,44 @@
 //! `schism sim`: trials in memory, in virtual time, with many seeds.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 use std::time::Instant;
 
+use checkers::history::History;
+use checkers::{Budget, Verdict};
 use clap::Args;
 
+use std::path::PathBuf;
+
 use super::Refused;
+use super::matrix::keep;
 use crate::claim::{Claim, Expected};
 use crate::cli::{SeedRange, seed_range};
+use crate::modes;
 use crate::plan::Plan;
 use crate::report::table::{Charset, plain, render, thousands};
 use crate::report::tally;
 use crate::report::verdict::RunVerdict;
+use crate::run::flat;
 use crate::simulate::{judge, simulate};
 
 /// Flags of `schism sim`.
 #[derive(Debug, Args)]
 pub struct SimArgs {
-    /// Trial files of reference nodes; hosts and image in them are without meaning here.
-    #[arg(required = true)]
-    trials: Vec<PathBuf>,
+    /// Modes of the reference nodes, as raft, each under every fault; single cells of them, as
+    /// raft-leader-killed; or trial files, in which hosts and image are without meaning here.
+    #[arg(required = true, value_name = "MODE|TRIAL")]
+    trials: Vec<String>,
     /// Every trial with each of these seeds.
     #[arg(long, default_value = "1..20", value_parser = seed_range)]
     seeds: SeedRange,
+    /// Keep one run of each trial below this directory, for schism show, check and report: that
+    /// of the first seed that refutes something, or of the first.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
 }
 
 /// Carries the trials out and counts over the seeds what came of each claim; returns the table
@@ -37,19 +49,15 @@ pub struct SimArgs {
 ///
 /// [`Refused`] if a trial cannot be read.
 pub fn run(args: &SimArgs, charset: Charset) -> Result<(String, u8), Refused> {
-    let load = |path: &PathBuf| {
-        let mut plan = Plan::load(path).map_err(|error| Refused::usage(error.to_string()))?;
+    let mut trials = Vec::new();
+    for word in &args.trials {
+        trials.extend(modes::named(word).map_err(Refused::usage)?);
+    }
+    for plan in &mut trials {
         if plan.expect.is_empty() {
-            let claims = [
-                Claim::LINEARIZABLE,
-                Claim::NO_LOST_WRITES,
-                Claim::NO_STALE_READS,
-            ];
-            plan.expect = claims.map(|claim| (claim, Expected::Any)).into();
+            plan.expect = judged_anyway(plan);
         }
-        Ok(plan)
-    };
-    let trials: Vec<Plan> = args.trials.iter().map(load).collect::<Result<_, _>>()?;
+    }
     let plans: Vec<Plan> = trials
         .iter()
         .flat_map(|trial| args.seeds.0.clone().map(move |seed| (trial, seed)))
@@ -61,12 +69,22 @@ pub fn run(args: &SimArgs, charset: Charset) -> Result<(String, u8), Refused> {
     let begun = Instant::now();
     let verdicts = on_all_cores(&plans);
     let took = begun.elapsed().as_secs_f64();
+    if let Some(directory) = &args.keep {
+        for verdicts in verdicts.chunks(args.seeds.0.clone().count()) {
+            let refutes = |v: &&RunVerdict| v.claims.iter().any(|c| c.verdict == Verdict::Violated);
+            let kept = verdicts.iter().find(refutes).unwrap_or(&verdicts[0]);
+            let same = |plan: &&Plan| plan.name == kept.name && plan.seed == kept.seed;
+            let plan = plans.iter().find(same).expect("the verdict is on a plan");
+            keep(plan, &directory.join(&plan.name))?;
+        }
+    }
     let table = render(&tally::COLUMNS, &tally::rows(&plans, &verdicts), charset);
-    let ops: u64 = verdicts.iter().map(operations).sum();
+    let ops: usize = verdicts.iter().map(operations).sum();
     let runs = plans.len();
     let mut text = format!(
-        "{table}\n\n  {runs} simulated runs, {} operations, in {took:.1} s",
+        "{table}\n\n  {runs} simulated runs, {} operations, in {took:.1} s: {:.0} runs a second",
         thousands(i64::try_from(ops).unwrap_or(i64::MAX)),
+        runs as f64 / took.max(f64::EPSILON),
     );
     let broken: Vec<&RunVerdict> = verdicts.iter().filter(|v| v.claims.is_empty()).collect();
     if let Some(first) = broken.first() {
@@ -86,9 +104,25 @@ pub fn run(args: &SimArgs, charset: Charset) -> Result<(String, u8), Refused> {
     Ok((plain(&text, charset), code))
 }
 
-fn operations(verdict: &RunVerdict) -> u64 {
+/// The claims that its workload judges, of which a plan says nothing.
+fn judged_anyway(plan: &Plan) -> BTreeMap<Claim, Expected> {
+    let nothing = History::new(Vec::new()).expect("nothing breaks no law");
+    let report = plan
+        .workload()
+        .checker
+        .check(&nothing, &Budget::unlimited());
+    let judged = flat(report);
+    let claims = judged
+        .iter()
+        .filter_map(|report| Claim::of_checker(&report.checker));
+    claims.map(|claim| (claim, Expected::Any)).collect()
+}
+
+/// How many operations a run had.
+pub(super) fn operations(verdict: &RunVerdict) -> usize {
     let outcomes = verdict.coverage.values();
-    outcomes.map(|of| of.ok + of.fail + of.info).sum()
+    let count: u64 = outcomes.map(|of| of.ok + of.fail + of.info).sum();
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 /// The verdicts on simulations of these plans, in their order.
@@ -98,26 +132,31 @@ fn operations(verdict: &RunVerdict) -> u64 {
 /// If a plan was not validated, or a simulation breaks the laws of histories: a bug of ours.
 #[must_use]
 pub fn on_all_cores(plans: &[Plan]) -> Vec<RunVerdict> {
+    map_on_all_cores(plans, |plan| judge(plan, simulate(plan)))
+}
+
+/// What comes of each of these plans, in their order.
+pub(crate) fn map_on_all_cores<T: Send>(plans: &[Plan], of: impl Fn(&Plan) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(plans.len()));
     let work = || {
         while let place = next.fetch_add(1, Ordering::Relaxed)
             && let Some(plan) = plans.get(place)
         {
-            let verdict = judge(plan, simulate(plan));
+            let came = of(plan);
             done.lock()
                 .expect("no worker panics with it")
-                .push((place, verdict));
+                .push((place, came));
         }
     };
     let cores = available_parallelism().map_or(1, NonZero::get);
     std::thread::scope(|scope| {
         for _ in 1..cores.min(plans.len()) {
-            scope.spawn(work);
+            scope.spawn(&work);
         }
         work();
     });
     let mut done = done.into_inner().expect("no worker panics with it");
     done.sort_by_key(|(place, _)| *place);
-    done.into_iter().map(|(_, verdict)| verdict).collect()
+    done.into_iter().map(|(_, came)| came).collect()
 }

@@ -247,7 +247,8 @@ pub fn decided_by(verdict: &RunVerdict) -> Option<String> {
 
 fn footer(verdict: &RunVerdict, directory: &str) -> String {
     let mut text = String::new();
-    let harm = |name: &str| ["partition", "kill", "pause"].contains(&name);
+    let harm =
+        |name: &str| ["partition", "kill", "pause", "clock", "repeat", "slow"].contains(&name);
     if verdict.faults.iter().any(|fault| harm(&fault.fault)) {
         let proven = verdict
             .faults
