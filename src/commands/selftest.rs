@@ -1,5 +1,6 @@
 //! `schism selftest`: whether every deliberate bug is found, and no correct mode accused.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use checkers::Verdict;
@@ -27,6 +28,13 @@ pub struct SelftestArgs {
     /// Only the bugs and modes whose name begins so.
     #[arg(long)]
     only: Option<String>,
+    /// On hosts of the lab instead of in memory: each bug that hosts can show, once with it and
+    /// once without, with the first of the seeds.
+    #[arg(long)]
+    pub(crate) lab: bool,
+    /// Where runs on the lab are recorded.
+    #[arg(long, default_value = "runs", env = "SCHISM_RUNS")]
+    pub(crate) runs: PathBuf,
 }
 
 /// Carries everything out in memory; returns the tables and the exit code: 0 if every row is as
@@ -291,4 +299,90 @@ fn median(mut numbers: Vec<usize>) -> Option<usize> {
 
 fn number(count: usize) -> String {
     thousands(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// What hosts can be put through: each trial, and its twin under another name.
+///
+/// # Errors
+///
+/// [`Refused`] if there is none of that name.
+pub fn on_lab(args: &SelftestArgs) -> Result<Vec<Plan>, Refused> {
+    let seed = *args.seeds.0.start();
+    let pairs = hosted(args).into_iter().flat_map(|trial| {
+        let twin = format!("{}-{WITHOUT}", trial.plan.name);
+        let twin = Plan {
+            name: twin,
+            seed,
+            ..trial.twin
+        };
+        [Plan { seed, ..trial.plan }, twin]
+    });
+    let plans: Vec<Plan> = pairs.collect();
+    if plans.is_empty() {
+        return Err(Refused::usage("hosts can show no bug of that name"));
+    }
+    Ok(plans)
+}
+
+/// How the names of trials without their bug end.
+const WITHOUT: &str = "without";
+
+fn hosted(args: &SelftestArgs) -> Vec<Trial> {
+    let wanted = |name: &str| args.only.as_ref().is_none_or(|word| name.starts_with(word));
+    let trials = selftest::trials().into_iter();
+    trials
+        .filter(|trial| wanted(&trial.plan.name) && trial.plan.on_hosts().is_ok())
+        .collect()
+}
+
+/// The table of what came of [`on_lab`], and the exit code: 0 if every bug was found and no twin
+/// accused, else 1.
+#[must_use]
+pub fn summed(args: &SelftestArgs, verdicts: &[RunVerdict], charset: Charset) -> (String, u8) {
+    let came = |name: &str, claim: Claim| {
+        let verdict = verdicts.iter().find(|verdict| verdict.name == name)?;
+        let of_claim = verdict.claims.iter().find(|one| one.claim == claim)?;
+        Some(of_claim.verdict)
+    };
+    let word = |verdict: Option<Verdict>| match verdict {
+        Some(Verdict::Violated) => "violated",
+        Some(Verdict::Held) => "held",
+        Some(Verdict::Undecided) => "undecided",
+        None => "not valid",
+    };
+    let rows = hosted(args).into_iter().map(|trial| {
+        let with = came(&trial.plan.name, trial.claim);
+        let without = came(&format!("{}-{WITHOUT}", trial.plan.name), trial.claim);
+        let right = (with, without) == (Some(Verdict::Violated), Some(Verdict::Held));
+        Row {
+            cells: vec![
+                trial.plan.name.clone(),
+                trial.plan.system.as_str().to_owned(),
+                crate::report::tally::faults(&trial.plan),
+                trial.claim.as_str().to_owned(),
+                word(with).to_owned(),
+                word(without).to_owned(),
+            ],
+            wrong: (!right).then(|| "not as it must be".to_owned()),
+            runs: 2,
+            operations: 0,
+        }
+    });
+    let rows: Vec<Row> = rows.collect();
+    let head = [
+        "bug",
+        "system",
+        "faults",
+        "claim that it breaks",
+        "with it",
+        "without it",
+    ];
+    let right = rows.iter().filter(|row| row.wrong.is_none()).count();
+    let text = format!(
+        "{}\n\n  {right} of {} rows as they must be; {} runs on hosts",
+        table(&head, &rows, charset),
+        rows.len(),
+        verdicts.len()
+    );
+    (plain(&text, charset), u8::from(right < rows.len()))
 }
