@@ -541,11 +541,11 @@ struct After<'a> {
 type Summed<'a> = dyn Fn(&[RunVerdict], &Path) -> Result<(String, u8), commands::Refused> + 'a;
 
 impl Common {
-    /// Everything as it is by default, with runs recorded there.
-    fn recording_in(runs: &Path) -> Self {
+    /// Everything as it is by default, but for where runs are recorded and what is deployed.
+    fn recording_in(runs: &Path, node_binary: Option<&PathBuf>) -> Self {
         Self {
             runs: runs.to_owned(),
-            node_binary: None,
+            node_binary: node_binary.cloned(),
             images: ImagesArgs { images: None },
             progress: Mode::Auto,
             format: Format::Human,
@@ -570,7 +570,7 @@ fn selftest_on_lab(
         &plans,
         "selftest",
         after,
-        &Common::recording_in(&args.runs),
+        &Common::recording_in(&args.runs, args.node_binary.as_ref()),
         charset,
     )
 }
@@ -593,7 +593,7 @@ fn matrix_on_lab(args: &commands::matrix::MatrixArgs, charset: Charset) -> Resul
         &plans,
         "matrix",
         after,
-        &Common::recording_in(&args.runs),
+        &Common::recording_in(&args.runs, args.node_binary.as_ref()),
         charset,
     )
 }

@@ -98,7 +98,7 @@ impl Cell {
         let figure = |checker: &'static str, name: &'static str| {
             verdicts.iter().filter_map(move |v| v.figure(checker, name))
         };
-        let available = |name| mean(figure("availability", name).collect());
+        let available = |name| mean(&figure("availability", name).collect::<Vec<_>>());
         let not_valid = verdicts.iter().filter(|v| v.status == Status::NotValid);
         let refutes = |v: &&RunVerdict| v.claims.iter().any(|c| c.verdict == Verdict::Violated);
         let kept = verdicts.iter().find(refutes).or(verdicts.first());
@@ -427,7 +427,7 @@ pub(crate) fn middle(mut numbers: Vec<i64>) -> Option<i64> {
     numbers.get(numbers.len() / 2).copied()
 }
 
-fn mean(numbers: Vec<i64>) -> Option<i64> {
+fn mean(numbers: &[i64]) -> Option<i64> {
     let sum: i64 = numbers.iter().sum();
     sum.checked_div(i64::try_from(numbers.len()).ok()?)
 }

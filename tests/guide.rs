@@ -143,9 +143,8 @@ fn carried_out(block: &Block, place: &Path, page: &str, update: bool) -> Vec<Str
         }
         anew.push(line.clone());
         anew.extend(written);
-        if lines.peek().is_some_and(|_| command != "echo $?")
-            && !lines.peek().is_some_and(|next| *next == "$ echo $?")
-        {
+        let next = lines.peek();
+        if next.is_some_and(|next| *next != "$ echo $?") {
             anew.push(String::new());
         }
     }

@@ -108,7 +108,8 @@ fn quorums_are_drawn() {
             .as_i64()
             .expect("a number")
     };
-    for (r, w) in [(2, 2), (3, 1), (1, 3), (3, 3)] {
+    // Of a write that waits for all and is not finished, one read may see what the next misses.
+    for (r, w) in [(2, 2), (3, 1), (3, 3)] {
         assert_eq!(stale(r, w, false), 0, "r = {r}, w = {w}");
     }
     assert!(stale(1, 1, false) > 0);

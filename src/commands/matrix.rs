@@ -39,6 +39,9 @@ pub struct MatrixArgs {
     /// alone, without the cells that only simulated nodes can be put through.
     #[arg(long)]
     pub(crate) lab: bool,
+    /// With --lab: the node program that is deployed; the one beside this program if left out.
+    #[arg(long, env = "SCHISM_NODE_BINARY")]
+    pub(crate) node_binary: Option<PathBuf>,
 }
 
 /// A cell in its directory.

@@ -34,6 +34,10 @@ pub struct QuorumArgs {
 /// # Errors
 ///
 /// [`Refused`] if files cannot be written.
+///
+/// # Panics
+///
+/// Never: points have a form in JSON.
 pub fn run(args: &QuorumArgs, charset: Charset) -> Result<(String, u8), Refused> {
     let n = usize::from(args.n);
     let begun = Instant::now();
@@ -68,7 +72,8 @@ pub fn run(args: &QuorumArgs, charset: Charset) -> Result<(String, u8), Refused>
     let took = begun.elapsed().as_secs_f64();
     let mut text = tables(n, &points, charset);
     text += &format!(
-        "  *: r + w > n. {n} replicas on {} nodes, links of up to {SLOW_MS} ms, a node cut off for \
+        "  *: r + w > n, so that every read meets every finished write; what it may still miss is one \
+         that is not finished,\n  and that another read has seen. {n} replicas on {} nodes, links of up to {SLOW_MS} ms, a node cut off for \
          1 s of 2.5 s; stand-ins\n  keep what is not theirs for {HINTS_MS} ms.\n\n  {} simulated \
          runs in {took:.1} s\n  picture  {}",
         n + SPARE,

@@ -32,6 +32,9 @@ pub struct SelftestArgs {
     /// once without, with the first of the seeds.
     #[arg(long)]
     pub(crate) lab: bool,
+    /// With --lab: the node program that is deployed; the one beside this program if left out.
+    #[arg(long, env = "SCHISM_NODE_BINARY")]
+    pub(crate) node_binary: Option<PathBuf>,
     /// Where runs on the lab are recorded.
     #[arg(long, default_value = "runs", env = "SCHISM_RUNS")]
     pub(crate) runs: PathBuf,

@@ -47,7 +47,11 @@ pub struct SimArgs {
 ///
 /// # Errors
 ///
-/// [`Refused`] if a trial cannot be read.
+/// [`Refused`] if a trial cannot be read, or what is to be kept cannot be written.
+///
+/// # Panics
+///
+/// Never: a verdict is on one of the plans.
 pub fn run(args: &SimArgs, charset: Charset) -> Result<(String, u8), Refused> {
     let mut trials = Vec::new();
     for word in &args.trials {
@@ -160,7 +164,7 @@ pub(crate) fn map_on_all_cores<T: Send>(plans: &[Plan], of: impl Fn(&Plan) -> T 
     let cores = available_parallelism().map_or(1, NonZero::get);
     std::thread::scope(|scope| {
         for _ in 1..cores.min(plans.len()) {
-            scope.spawn(&work);
+            scope.spawn(work);
         }
         work();
     });

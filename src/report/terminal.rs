@@ -142,7 +142,7 @@ fn checked(verdict: &RunVerdict, claim: Claim) -> String {
     let Some((figure, noun)) = claim.measure() else {
         return String::new();
     };
-    match verdict.figure(claim.checker(), figure).unwrap_or(0) {
+    match verdict.figure(&claim.reported_as(), figure).unwrap_or(0) {
         1 => format!("1 {noun}"),
         count => format!("{} {}", thousands(count), plural(noun)),
     }
