@@ -69,6 +69,7 @@ fn measure(clients: u32, journal: bool) -> f64 {
             load: &mut Writes(OPERATIONS),
             schedule: &mut Nothing,
             timeout: Duration::from_secs(1),
+            observe: None,
             stop: &AtomicBool::new(false),
             progress: &mut |_| {},
         };

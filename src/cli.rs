@@ -24,6 +24,7 @@ use crate::run::Surroundings;
 use crate::systems::SystemName;
 use crate::verify::{self, Verified};
 use crate::{check, commands, connect, demo, doctor, explain, heal, store, suggest};
+use fixtures::failpoint::Failpoint;
 
 /// Bad arguments or a bad trial file.
 pub const USAGE: u8 = 64;
@@ -324,9 +325,9 @@ struct ConvertArgs {
     from: PathBuf,
     /// The file to write.
     to: PathBuf,
-    /// The format to write.
+    /// The format to write; if not said, what the file's name ends in.
     #[arg(long, value_parser = format_named)]
-    format: history::Format,
+    format: Option<history::Format>,
 }
 
 fn format_named(name: &str) -> Result<history::Format, String> {
@@ -1097,17 +1098,21 @@ fn check_again(args: &CheckArgs, what: &Path) -> String {
 }
 
 fn convert(args: &ConvertArgs) -> Result<u8, Refusal> {
+    let ending = args.to.extension().and_then(|ending| ending.to_str());
+    let format = args.format.or_else(|| history::Format::named(ending?));
+    let format = format.ok_or_else(|| {
+        let names = history::Format::ALL.map(history::Format::name).join(", ");
+        let name = args.to.display();
+        let sentence = format!("the name {name} tells no format: give it with --format: {names}");
+        Refusal(USAGE, sentence)
+    })?;
     let (history, warnings) = check::read_lawful(&args.from).map_err(refused)?;
     for warning in warnings {
         complain(&format!("{}: {warning}", args.from.display()));
     }
-    store::write_history(&args.to, args.format, history.ops())
+    store::write_history(&args.to, format, history.ops())
         .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}")))?;
-    complain(&format!(
-        "{} entries, as {}",
-        history.ops().len(),
-        args.format
-    ));
+    complain(&format!("{} entries, as {format}", history.ops().len()));
     Ok(0)
 }
 
@@ -1167,9 +1172,31 @@ fn list(what: Listing, charset: Charset) -> u8 {
                 } else {
                     "in memory"
                 };
-                own(&[kind.as_str(), kind.targets(), kind.undone_by(), place])
+                let steps = match kind {
+                    FaultKind::Kill | FaultKind::Pause => {
+                        Failpoint::ALL.map(Failpoint::name).join(", ")
+                    }
+                    FaultKind::Partition
+                    | FaultKind::Clock
+                    | FaultKind::Repeat
+                    | FaultKind::Slow => String::new(),
+                };
+                own(&[
+                    kind.as_str(),
+                    kind.targets(),
+                    kind.undone_by(),
+                    place,
+                    &steps,
+                ])
             });
-            render(&["fault", "targets", "undone by", "where"], &rows, charset)
+            let columns = [
+                "fault",
+                "targets",
+                "undone by",
+                "where",
+                "at a step of reference nodes",
+            ];
+            render(&columns, &rows, charset)
         }
         Listing::Claims => {
             let rows = Claim::all().map(|claim| own(&[claim.as_str(), claim.meaning()]));

@@ -105,6 +105,8 @@ impl Client for AnyClient {
 /// The clients of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Clientele {
+    /// Whose words they speak: workloads share words that mean different objects.
+    pub workload: &'static str,
     /// Which node each asks.
     pub route: Route,
     /// How many there are at once.

@@ -102,10 +102,42 @@ pub trait Db: Send + Sync {
         None
     }
 
+    /// What each node that answers says of itself, by name: a map with its `role` and `epoch`,
+    /// where nodes have such; none where they have not.
+    fn statuses<'a>(&'a self, _nodes: &'a [Node]) -> Option<Job<'a, Value>> {
+        None
+    }
+
+    /// What the nodes keep that proves something, once the run is over.
+    fn testimonies<'a>(&'a self, _nodes: &'a [Node]) -> Job<'a, Vec<Testimony>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Steps at which its processes can be made to fail, where the system has such.
+    fn steps(&self) -> Option<&dyn Steps> {
+        None
+    }
+
     /// Leaders and promotion, where the system has them.
     fn leaders(&self) -> Option<&dyn Leaders> {
         None
     }
+}
+
+/// Something that a node keeps and that checkers read, as the operation that histories say it
+/// with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Testimony {
+    /// Which node tells it.
+    pub node: Arc<str>,
+    /// What it is: `node-log` or `resolve`.
+    pub f: &'static str,
+    /// Of what.
+    pub key: Value,
+    /// What went in.
+    pub argument: Value,
+    /// What came out.
+    pub result: Value,
 }
 
 /// Whether the nodes came to agree.
@@ -128,6 +160,30 @@ pub trait Processes: Send + Sync {
     fn pause<'a>(&'a self, node: &'a Node) -> Job<'a, String>;
     /// Lets it go on with SIGCONT.
     fn resume<'a>(&'a self, node: &'a Node) -> Job<'a, String>;
+}
+
+/// What happens to a process at a step of its protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtStep {
+    /// It is killed.
+    Kill,
+    /// It is stopped.
+    Stop,
+}
+
+/// Making processes fail at a step of their protocol.
+pub trait Steps: Send + Sync {
+    /// Has the first of these nodes fail that comes to the step, and takes the order back from
+    /// the others; answers which failed, by position, and the proof in words. None failed if
+    /// no node came there within the limit.
+    fn fail_at<'a>(
+        &'a self,
+        nodes: &'a [Node],
+        chosen: &'a [usize],
+        step: &'a str,
+        action: AtStep,
+        limit: Duration,
+    ) -> Job<'a, (Vec<usize>, String)>;
 }
 
 /// What can be found out about leadership, and done about it.

@@ -133,6 +133,7 @@ fn fault(trial: Trial) -> Option<FaultPlan> {
     };
     Some(FaultPlan {
         kind,
+        step: None,
         target: Target::Leader,
         at: Duration::from_millis(1500),
         lasts: Duration::from_millis(2000),

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use workloads::generator::{Context, Generator, Invocation, Next};
 
 use crate::client::{Connect, Outcome, Reply};
+use crate::cluster::Testimony;
 use crate::nemesis::{Nemesis, NemesisError};
 use crate::store::Journal;
 use crate::watch::Watch;
@@ -24,6 +25,9 @@ use crate::worker::{self, Completion};
 
 /// Entries are handed to the journal in groups of this size, or when the loop has to wait.
 const JOURNAL_BATCH: usize = 512;
+
+/// The nemesis's order to ask the nodes what they say of themselves.
+pub(crate) const STATUS: &str = "status";
 
 /// Chance, one source a role, so that a change of the clients does not reshuffle the faults.
 #[derive(Debug)]
@@ -141,6 +145,29 @@ impl Recorder {
         self.flush();
     }
 
+    /// Records something that a node told after the run: asked by a process of its own.
+    pub(crate) fn testify(&mut self, process: u32, testimony: Testimony) {
+        let Testimony {
+            node,
+            f,
+            key,
+            argument,
+            result,
+        } = testimony;
+        for (kind, value) in [(Kind::Invoke, argument), (Kind::Ok, result)] {
+            self.push(Entry {
+                process: Process::Client(process),
+                kind,
+                f: F::new(f),
+                key: Some(key.clone()),
+                value,
+                node: Some(Arc::clone(&node)),
+                error: None,
+            });
+        }
+        self.flush();
+    }
+
     fn flush(&mut self) {
         if let Some(journal) = self.journal.as_ref().filter(|_| self.journal_open)
             && self.journaled < self.ops.len()
@@ -174,6 +201,21 @@ struct Entry {
     error: Option<String>,
 }
 
+impl Entry {
+    /// The beginning of what the nemesis is ordered to do.
+    fn ordered(order: &Invocation) -> Self {
+        Self {
+            process: Process::Nemesis,
+            kind: Kind::Info,
+            f: order.f.clone(),
+            key: order.key.clone(),
+            value: order.value.clone(),
+            node: order.node.clone(),
+            error: None,
+        }
+    }
+}
+
 /// What one call of [`Interpreter::run`] is to do.
 pub struct Script<'a> {
     /// The clients' operations.
@@ -182,6 +224,9 @@ pub struct Script<'a> {
     pub schedule: &'a mut dyn Generator,
     /// How long a client's operation may take.
     pub timeout: Duration,
+    /// How often the nemesis asks the nodes what they say of themselves, when it has nothing
+    /// else to do.
+    pub observe: Option<Duration>,
     /// When raised, nothing new is asked for; what is open is waited for.
     pub stop: &'a AtomicBool,
     /// Told of progress now and then.
@@ -266,6 +311,12 @@ impl<C: Connect + 'static> Interpreter<C> {
         }
     }
 
+    /// The number of a process that none of the clients is or will be.
+    pub(crate) fn outsider(&mut self) -> u32 {
+        self.next_process += 1;
+        self.next_process - 1
+    }
+
     /// What opens the clients.
     #[must_use]
     pub fn connect(&self) -> &C {
@@ -305,6 +356,7 @@ impl<C: Connect + 'static> Interpreter<C> {
             free,
             open: 0,
             nemesis_open: None,
+            observe_at: 0,
             progress: Progress::default(),
             orders,
             results,
@@ -353,6 +405,8 @@ struct Turn<'a, C: Connect> {
     free: Vec<Process>,
     open: usize,
     nemesis_open: Option<Invocation>,
+    /// When the nodes are to be asked of themselves again.
+    observe_at: Nanos,
     progress: Progress,
     orders: mpsc::UnboundedSender<Invocation>,
     results: mpsc::UnboundedReceiver<NemesisOutcome>,
@@ -390,6 +444,10 @@ impl<C: Connect + 'static> Turn<'_, C> {
                     Asked::Waiting(until) => wake = sooner(wake, until),
                     Asked::Over => schedule_over = true,
                 }
+            }
+            if let Some(every) = self.script.observe.filter(|_| !load_over) {
+                self.observe(every);
+                wake = sooner(wake, Some(self.observe_at));
             }
             if !load_over {
                 match self.ask_load()? {
@@ -443,23 +501,31 @@ impl<C: Connect + 'static> Turn<'_, C> {
             Next::Wait { until } => Asked::Waiting(until),
             Next::Invoke(_, order) => {
                 self.progress.fault = Some(order.f.to_string());
-                let op = self.recorder.push(Entry {
-                    process: Process::Nemesis,
-                    kind: Kind::Info,
-                    f: order.f.clone(),
-                    key: order.key.clone(),
-                    value: order.value.clone(),
-                    node: order.node.clone(),
-                    error: None,
-                });
+                let op = self.recorder.push(Entry::ordered(&order));
                 self.script.schedule.update(&ctx, op);
-                self.nemesis_open = Some(order.clone());
-                self.orders
-                    .send(order)
-                    .expect("the nemesis's task lives as long as the loop");
+                self.give(order);
                 Asked::Started
             }
         }
+    }
+
+    /// Has the nemesis ask the nodes of themselves, if that is due and it is free.
+    fn observe(&mut self, every: Duration) {
+        let now = self.recorder.now();
+        if self.nemesis_open.is_some() || now < self.observe_at {
+            return;
+        }
+        self.observe_at = now + u64::try_from(every.as_nanos()).unwrap_or(u64::MAX);
+        let order = Invocation::new(F::new(STATUS), None, Value::Nil);
+        self.recorder.push(Entry::ordered(&order));
+        self.give(order);
+    }
+
+    fn give(&mut self, order: Invocation) {
+        self.nemesis_open = Some(order.clone());
+        self.orders
+            .send(order)
+            .expect("the nemesis's task lives as long as the loop");
     }
 
     fn ask_load(&mut self) -> Result<Asked, InterpretError> {

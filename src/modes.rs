@@ -627,6 +627,7 @@ fn strike(kind: FaultKind, target: Target) -> FaultPlan {
         lasts: LASTS,
         every: None,
         promote_after: None,
+        step: None,
         by_ms: None,
         rate_percent: None,
         up_to_ms: None,

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fixtures::config::{LeaderlessMode, Mode, MultiLeaderMode, RaftMode};
+use checkers::Budget;
+use checkers::calls::Calls;
+use checkers::history::History;
+use fixtures::config::{Conflict, LeaderlessMode, Mode, MultiLeaderMode, RaftMode, Replication};
+use fixtures::failpoint::Failpoint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use workloads::{Options, Workload};
@@ -289,6 +293,24 @@ impl Plan {
             .build(&options)
     }
 
+    /// What the workload claims: every claim that one of its checkers judges.
+    ///
+    /// # Panics
+    ///
+    /// If the plan was not validated and names no workload that exists.
+    #[must_use]
+    pub fn claims(&self) -> Vec<Claim> {
+        let nothing = Calls::of(&History::default());
+        let report = self
+            .workload()
+            .checker
+            .judge(&nothing, &Budget::unlimited());
+        let judged = crate::run::flat(report).into_iter();
+        judged
+            .filter_map(|report| Claim::of_checker(&report.checker))
+            .collect()
+    }
+
     /// A trial of that system, with everything else as it is by default.
     ///
     /// # Panics
@@ -311,6 +333,7 @@ impl Plan {
     #[must_use]
     pub fn clientele(&self) -> Clientele {
         Clientele {
+            workload: workloads::find(&self.load.workload).map_or("", |about| about.name),
             route: self.load.clients_ask,
             slots: self.load.clients,
             seed: self.seed,
@@ -363,18 +386,29 @@ impl Plan {
         };
         // Asked for only where the load says so.
         let asked = |f: &&&str| **f != "cas" || self.load.cas_percent > 0;
-        let spoken = self.system.operations();
-        if let Some(f) = (workload.operations.iter().filter(asked)).find(|f| !spoken.contains(f)) {
-            return Err(format!(
-                "the workload {} asks for {f}, which {} does not do; it does {}",
-                workload.name,
-                self.system.as_str(),
-                spoken.join(", ")
-            ));
+        let spoken = self.operations();
+        let lacks = |f: &&&str| !spoken.contains(f);
+        if let Some(f) = workload.operations.iter().filter(asked).find(lacks) {
+            let (workload, system) = (workload.name, self.system.as_str());
+            let spoken = spoken.join(", ");
+            return Err(if self.system.operations().contains(f) {
+                format!(
+                    "the workload {workload} asks for {f}, which {system} with conflict = \"lww\" \
+                     does not do, as it would lose some; write conflict = \"merge\" in [{system}]"
+                )
+            } else {
+                format!(
+                    "the workload {workload} asks for {f}, which {system} does not do; it does \
+                     {spoken}"
+                )
+            });
         }
         self.load.validate()?;
         for fault in &self.faults {
             fault.validate()?;
+            if let Some(step) = &fault.step {
+                self.validate_step(step)?;
+            }
             if fault.promote_after.is_some() && !self.system.is_promoted_by_operator() {
                 return Err(format!(
                     "promote-after is for systems whose leader an operator chooses; the nodes of {} \
@@ -422,6 +456,52 @@ impl Plan {
             SystemName::Etcd => Ok(etcd::system(&self.etcd, nodes, clientele)),
             SystemName::Redis => Ok(redis::system(&self.redis, nodes, clientele)),
             SystemName::Postgresql => Ok(postgresql::system(&self.postgresql, nodes, clientele)),
+        }
+    }
+
+    /// The operations of workloads that the system does with the options of the plan.
+    #[must_use]
+    pub fn operations(&self) -> &'static [&'static str] {
+        match self.system {
+            SystemName::MultiLeader if self.multi_leader.0.conflict == Conflict::Lww => {
+                reference::LAST_WINS
+            }
+            system => system.operations(),
+        }
+    }
+
+    /// How the reference nodes of the plan replicate; none of other systems.
+    fn replication(&self) -> Option<Replication> {
+        match self.system {
+            SystemName::LeaderFollower => Some(self.leader_follower.0.clone().into()),
+            SystemName::Raft => Some(self.raft.0.clone().into()),
+            SystemName::MultiLeader => Some(self.multi_leader.0.clone().into()),
+            SystemName::Leaderless => Some(self.leaderless.0.clone().into()),
+            SystemName::Etcd | SystemName::Redis | SystemName::Postgresql => None,
+        }
+    }
+
+    /// A step must be one that the nodes come to.
+    fn validate_step(&self, word: &str) -> Result<(), String> {
+        let system = self.system.as_str();
+        let Some(replication) = self.replication() else {
+            return Err(format!(
+                "step is for the reference nodes: {system} cannot be made to fail at {word}; leave \
+                 it out"
+            ));
+        };
+        let steps = Failpoint::ALL.into_iter();
+        let steps = steps.filter(|step| step.is_step_of(&replication));
+        let names: Vec<&str> = steps.map(Failpoint::name).collect();
+        if names.contains(&word) {
+            return Ok(());
+        }
+        match Failpoint::find(word) {
+            Some(_) => Err(format!(
+                "the nodes of {system} never come to the step {word}; choose {}",
+                names.join(", ")
+            )),
+            None => Err(suggest::unknown("step", word, names.iter().copied())),
         }
     }
 
@@ -598,6 +678,26 @@ mod tests {
                 "name = \"x\"\nsystem = \"etcd\"\n[[fault]]\nkind = \"kill\"\ntarget = \"leader\"\n\
               at = \"1s\"\nfor = \"1s\"\npromote-after = \"1s\"",
                 "choose it themselves",
+            ),
+            (
+                "name = \"x\"\n[[fault]]\nkind = \"kill\"\ntarget = \"leader\"\nat = \"1s\"\n\
+                 for = \"1s\"\nstep = \"after-apend\"",
+                "did you mean `after-append`?",
+            ),
+            (
+                "name = \"x\"\n[[fault]]\nkind = \"pause\"\ntarget = \"all\"\nat = \"1s\"\n\
+                 for = \"1s\"\nstep = \"after-snapshot\"",
+                "never come to the step after-snapshot",
+            ),
+            (
+                "name = \"x\"\nsystem = \"etcd\"\n[[fault]]\nkind = \"kill\"\n\
+                 target = \"leader\"\nat = \"1s\"\nfor = \"1s\"\nstep = \"after-append\"",
+                "is for the reference nodes",
+            ),
+            (
+                "name = \"x\"\n[[fault]]\nkind = \"partition\"\ntarget = \"leader\"\n\
+                 at = \"1s\"\nfor = \"1s\"\nstep = \"after-append\"",
+                "is for kill and pause",
             ),
             ("name = \"../x\"", "letters"),
             ("name = \"x\"\n[load]\nclients = 0", "at least one client"),

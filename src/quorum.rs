@@ -88,6 +88,7 @@ pub fn plan(n: usize, r: usize, w: usize, sloppy: bool) -> Plan {
         lasts: Duration::from_millis(lasts),
         every: None,
         promote_after: None,
+        step: None,
         by_ms: None,
         rate_percent: None,
         up_to_ms,

@@ -33,8 +33,12 @@ use crate::systems::{self, System};
 
 /// How long a cluster gets to form.
 pub(crate) const READY_LIMIT: Duration = Duration::from_secs(15);
+/// How often the nodes are asked what they say of themselves, while the load runs.
+pub(crate) const OBSERVE_EVERY: Duration = Duration::from_millis(200);
 /// How long a final read may take: nobody else asks any more.
 pub(crate) const FINAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often what is finally read is asked for, at the most, where there is no answer.
+pub(crate) const FINAL_ROUNDS: usize = 4;
 
 /// What a run needs besides its plan.
 pub struct Surroundings {
@@ -177,10 +181,12 @@ impl Stage<'_> {
         if load.stop_on_first {
             recorder.watch();
         }
+        let observes = self.cluster.db.statuses(&self.cluster.nodes).is_some();
         let script = Script {
             load: &mut *generator,
             schedule: &mut timeline,
             timeout: load.timeout,
+            observe: observes.then_some(OBSERVE_EVERY),
             stop: &self.surroundings.stop,
             progress: &mut |progress| display.update(progress),
         };
@@ -205,16 +211,30 @@ impl Stage<'_> {
             .iter()
             .map(|node| Arc::clone(&node.name))
             .collect();
-        let reads = finals::final_ops(&finals::keys(recorder.ops()), &names);
-        let mut last = generator::list(reads);
-        let script = Script {
-            load: &mut last,
-            schedule: &mut Nothing,
-            timeout: FINAL_TIMEOUT,
-            stop: &self.surroundings.stop,
-            progress: &mut |progress| display.update(progress),
-        };
-        interpreter.run(recorder, faults, script).await?;
+        let mut reads = finals::final_ops(&finals::keys(recorder.ops()), &names);
+        for _ in 0..FINAL_ROUNDS {
+            reads = finals::unanswered(recorder.ops(), &reads);
+            if reads.is_empty() || self.surroundings.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let mut last = generator::list(reads.clone());
+            let script = Script {
+                load: &mut last,
+                schedule: &mut Nothing,
+                timeout: FINAL_TIMEOUT,
+                observe: None,
+                stop: &self.surroundings.stop,
+                progress: &mut |progress| display.update(progress),
+            };
+            interpreter.run(recorder, faults, script).await?;
+        }
+        let asked = testimonies_asked(self.plan);
+        if !asked.is_empty() {
+            let told = self.cluster.db.testimonies(&self.cluster.nodes).await?;
+            let process = interpreter.outsider();
+            let wanted = told.into_iter().filter(|told| asked.contains(&told.f));
+            wanted.for_each(|told| recorder.testify(process, told));
+        }
         phase(recorder, display, "done");
         let states = equal.states.into_iter();
         let recovery = Recovery {
@@ -285,6 +305,16 @@ pub(crate) fn paced(plan: &Plan) -> Box<dyn Generator> {
         Some(per_s) => Box::new(time_limit(plan.load.time, rate(per_s, operations))),
         None => Box::new(time_limit(plan.load.time, operations)),
     }
+}
+
+/// What the nodes are asked for in the end, because a claim of the plan needs it.
+pub(crate) fn testimonies_asked(plan: &Plan) -> Vec<&'static str> {
+    let mut claims = plan.claims();
+    claims.extend(plan.expect.keys());
+    let needs = [("prefix", "node-log"), ("resolver", "resolve")];
+    let needed = |(checker, _): &(&str, _)| claims.iter().any(|claim| claim.checker() == *checker);
+    let needs = needs.into_iter().filter(needed);
+    needs.map(|(_, f)| f).collect()
 }
 
 /// A schedule without faults.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use checkers::calls::Calls;
 use checkers::history::{F, History, Kind, Nanos, Op, Process, Value};
 use fixtures::config::Replication;
+use fixtures::failpoint::{Action, Failpoint};
 use fixtures::replica::Replica;
 use fixtures::replicas::{LeaderFollower, Leaderless, MultiLeader, Raft};
 use rand::RngExt;
@@ -20,13 +21,17 @@ use workloads::finals;
 use workloads::generator::{self, Context, Generator, Invocation, Next};
 
 use crate::client::{Outcome, Reply};
-use crate::interpreter::Seeds;
+use crate::cluster::Testimony;
+use crate::interpreter::{STATUS, Seeds};
 use crate::nemesis::partition::Grudge;
-use crate::nemesis::schedule::{Timeline, moments};
+use crate::nemesis::schedule::{AtStep, Timeline, moments};
 use crate::nemesis::target::{self, Target};
 use crate::plan::Plan;
 use crate::report::verdict::{Recovery, RunVerdict, Status};
-use crate::run::{FINAL_TIMEOUT, Nothing, READY_LIMIT, json, judge_calls, paced, toothless};
+use crate::run::{
+    FINAL_ROUNDS, FINAL_TIMEOUT, Nothing, OBSERVE_EVERY, READY_LIMIT, json, judge_calls, paced,
+    testimonies_asked, toothless,
+};
 use crate::systems::SystemName;
 use crate::systems::reference::{Ended, Simulated};
 use crate::watch::Watch;
@@ -127,6 +132,8 @@ struct Stage<'p, R: Replica> {
     nemesis: Nemesis,
     /// What the nemesis is doing.
     order: Option<Invocation>,
+    /// When the nodes are asked what they say of themselves; none while nobody wants to know.
+    observe_at: Option<Nanos>,
     load_rng: ChaCha8Rng,
     fault_rng: ChaCha8Rng,
 }
@@ -204,6 +211,7 @@ where
                 repeating: BTreeSet::new(),
             },
             order: None,
+            observe_at: None,
             load_rng: seeds.source("load"),
             fault_rng: seeds.source("faults"),
         }
@@ -217,12 +225,14 @@ where
         self.phase("load");
         let moments = moments(&plan.faults, plan.load.time);
         self.watch = plan.load.stop_on_first.then(Watch::default);
+        self.observe_at = Some(self.cluster.now());
         self.interpret(&mut Script {
             load: &mut *paced(plan),
             schedule: &mut Timeline::new(self.cluster.now(), moments),
             timeout: plan.load.timeout,
         })?;
         self.stopped = self.watch.take().and_then(|watch| watch.why());
+        self.observe_at = None;
 
         self.phase("heal");
         self.note("heal", Value::Nil);
@@ -233,12 +243,25 @@ where
         let equal = self.cluster.equal();
 
         self.phase("final");
-        let reads = finals::final_ops(&finals::keys(&self.ops), self.cluster.names());
-        self.interpret(&mut Script {
-            load: &mut generator::list(reads),
-            schedule: &mut Nothing,
-            timeout: FINAL_TIMEOUT,
-        })?;
+        let mut reads = finals::final_ops(&finals::keys(&self.ops), self.cluster.names());
+        for _ in 0..FINAL_ROUNDS {
+            reads = finals::unanswered(&self.ops, &reads);
+            if reads.is_empty() {
+                break;
+            }
+            self.interpret(&mut Script {
+                load: &mut generator::list(reads.clone()),
+                schedule: &mut Nothing,
+                timeout: FINAL_TIMEOUT,
+            })?;
+        }
+        let asked = testimonies_asked(plan);
+        if !asked.is_empty() {
+            let told = self.cluster.testimonies().into_iter();
+            let process = Process::Client(self.clients.next_process);
+            told.filter(|told| asked.contains(&told.f))
+                .for_each(|told| self.testify(process, told));
+        }
         self.phase("done");
         let states = equal.states.into_iter();
         Ok(Recovery {
@@ -279,6 +302,9 @@ where
                     Asked::Over => schedule_over = true,
                 }
             }
+            if !load_over && let Some(at) = self.observe(now) {
+                wake = wake.min(at);
+            }
             if !load_over {
                 match self.ask_load(script) {
                     Asked::Started => started = true,
@@ -298,6 +324,10 @@ where
                         reply,
                     } => self.complete(script, slot, process, reply),
                     Ended::Promotion(done) => self.nemesis_done(script, done)?,
+                    Ended::Ambush(done) => {
+                        let done = done.map(|failed| self.ambushed(failed));
+                        self.nemesis_done(script, done)?;
+                    }
                 }
             }
         }
@@ -447,6 +477,40 @@ where
         op
     }
 
+    /// Asks the nodes what they say of themselves, if that is due and the nemesis is free; says
+    /// when it is due next.
+    fn observe(&mut self, now: Nanos) -> Option<Nanos> {
+        let at = self.observe_at.filter(|_| self.order.is_none())?;
+        if at > now {
+            return Some(at);
+        }
+        let told = self.cluster.observe()?;
+        self.note(STATUS, Value::Nil);
+        self.note(STATUS, told);
+        self.observe_at = Some(now + nanos(OBSERVE_EVERY));
+        self.observe_at
+    }
+
+    fn testify(&mut self, process: Process, testimony: Testimony) {
+        let Testimony {
+            node,
+            f,
+            key,
+            argument,
+            result,
+        } = testimony;
+        for (kind, value) in [(Kind::Invoke, argument), (Kind::Ok, result)] {
+            let mut asked = Invocation::new(F::new(f), Some(key.clone()), value);
+            asked.node = Some(Arc::clone(&node));
+            self.record(Entry {
+                process,
+                kind,
+                asked,
+                error: None,
+            });
+        }
+    }
+
     fn note(&mut self, f: &'static str, value: Value) {
         self.record(Entry {
             process: Process::Nemesis,
@@ -465,6 +529,13 @@ where
         let done = match order.f.as_str() {
             "partition" => self.partition(order),
             "heal" => Ok(self.heal()),
+            "kill" | "pause" if let Some(at) = AtStep::of(order) => match self.strike(order) {
+                Ok(chosen) => match self.ambush(order, &chosen, &at) {
+                    Ok(()) => return None,
+                    Err(why) => Err(why),
+                },
+                Err(why) => Err(why),
+            },
             "kill" => self.strike(order).map(|chosen| {
                 chosen.iter().for_each(|node| self.cluster.kill(*node));
                 self.nemesis.killed.extend(&chosen);
@@ -507,6 +578,33 @@ where
             _ => Err("no such fault is known".into()),
         };
         Some(done)
+    }
+
+    /// Has nodes fail at a step.
+    fn ambush(&mut self, order: &Invocation, chosen: &[usize], at: &AtStep) -> Result<(), String> {
+        let step = Failpoint::find(&at.step);
+        let step = step.ok_or_else(|| format!("no step is called {:?}", at.step))?;
+        let action = if order.f == "kill" {
+            Action::Kill
+        } else {
+            Action::Stop
+        };
+        self.cluster.fail_at(chosen, step, action, at.within);
+        Ok(())
+    }
+
+    /// What became of the nodes that were to fail at a step.
+    fn ambushed(&mut self, failed: Vec<usize>) -> Value {
+        let order = self.order.as_ref().expect("it was ordered");
+        let kills = order.f == "kill";
+        let step = order.value.get("step").cloned().unwrap_or_default();
+        let broken = if kills {
+            &mut self.nemesis.killed
+        } else {
+            &mut self.nemesis.paused
+        };
+        broken.extend(&failed);
+        proven([("nodes", self.names(failed)), ("step", step)])
     }
 
     /// Mends everything.

@@ -31,6 +31,14 @@ const TESTS: &[Test] = &[
         every_kind_of_fault_is_proven_and_undone,
     ),
     (
+        "a_node_fails_at_a_step_of_its_protocol",
+        a_node_fails_at_a_step_of_its_protocol,
+    ),
+    (
+        "every_workload_is_spoken_over_the_network",
+        every_workload_is_spoken_over_the_network,
+    ),
+    (
         "a_fault_that_never_bites_is_no_pass",
         a_fault_that_never_bites_is_no_pass,
     ),
@@ -363,6 +371,55 @@ fn an_asynchronous_mode_loses(stage: &Stage<'_>) {
     let demanded = format!("{trial}[expect]\nno-lost-writes = \"violated\"\n");
     let ended = stage.run(&demanded);
     assert_eq!(ended.code(), Some(0), "{}", ended.words());
+}
+
+/// On hosts the node strikes itself; the history has the proof, and who led when.
+fn a_node_fails_at_a_step_of_its_protocol(stage: &Stage<'_>) {
+    let mut trial = "system = \"raft\"\n[load]\ntime = \"5s\"\nclients = 8\n".to_owned();
+    for (at, kind, step) in [(500, "kill", "after-append"), (2500, "pause", "after-ack")] {
+        trial += &format!(
+            "[[fault]]\nkind = \"{kind}\"\ntarget = \"leader\"\nstep = \"{step}\"\n\
+             at = \"{at}ms\"\nfor = \"800ms\"\n"
+        );
+    }
+    let ended = stage.run(&(trial + "[expect]\nleader-terms = \"held\"\n"));
+    assert_eq!(ended.code(), Some(0), "{}", ended.words());
+    let verdict = ended.verdict();
+    for (fault, step) in [("kill", "after-append"), ("pause", "after-ack")] {
+        let mut met = verdict.faults.iter().filter(|met| met.fault == fault);
+        let done = &met.next().expect("it came").done;
+        assert_eq!(done["step"], step, "{done}");
+        assert_eq!(done["proven"], true, "{done}");
+        assert_eq!(done["nodes"].as_array().map(Vec::len), Some(1), "{done}");
+    }
+    let never = "system = \"raft\"\n[load]\ntime = \"2s\"\n[[fault]]\nkind = \"kill\"\n\
+                 target = \"all\"\nstep = \"after-snapshot\"\nat = \"500ms\"\nfor = \"500ms\"\n";
+    stage
+        .run(never)
+        .assert_not_valid(&["no node came to after-snapshot within 500 ms"]);
+}
+
+/// A moment of each on Raft: what is asked is understood, answered and judged.
+fn every_workload_is_spoken_over_the_network(stage: &Stage<'_>) {
+    for about in workloads::WORKLOADS {
+        let trial = format!(
+            "system = \"raft\"\n[load]\nworkload = \"{}\"\ntime = \"1s\"\nrate = 300\n\
+             clients = 6\n",
+            about.name
+        );
+        let ended = stage.run(&trial);
+        assert_eq!(ended.code(), Some(0), "{}: {}", about.name, ended.words());
+        let verdict = ended.verdict();
+        assert_eq!(verdict.status, Status::Held, "{}", ended.words());
+        for f in about
+            .operations
+            .iter()
+            .filter(|f| **f != "decrement" && **f != "cas")
+        {
+            let ok = verdict.coverage.get(*f).map_or(0, |outcomes| outcomes.ok);
+            assert!(ok > 0, "{}: no {f} succeeded", about.name);
+        }
+    }
 }
 
 fn every_kind_of_fault_is_proven_and_undone(stage: &Stage<'_>) {

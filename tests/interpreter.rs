@@ -113,6 +113,7 @@ async fn play<N: Nemesis>(
         load: &mut Writes { left: writes },
         schedule: &mut Orders(orders.iter().copied().collect()),
         timeout: Duration::from_millis(20),
+        observe: None,
         stop: &AtomicBool::new(false),
         progress: &mut |_| {},
     };
@@ -193,6 +194,7 @@ async fn the_first_contradiction_ends_a_load_that_is_watched() {
         load: &mut Turns { next: 0 },
         schedule: &mut Orders(VecDeque::new()),
         timeout: Duration::from_millis(20),
+        observe: None,
         stop: &AtomicBool::new(false),
         progress: &mut |_| {},
     };

@@ -105,6 +105,7 @@ async fn no_write_arrives_twice_however_connections_die() {
         remote,
     };
     let clientele = Clientele {
+        workload: "register",
         route: Route::Leader,
         slots: 1,
         seed: 1,

@@ -152,6 +152,7 @@ fn cell(name: &str) -> Plan {
 fn fault(kind: FaultKind, target: Target, at_ms: u64, for_ms: u64) -> FaultPlan {
     FaultPlan {
         kind,
+        step: None,
         target,
         at: ms(at_ms),
         lasts: ms(for_ms),
@@ -340,7 +341,11 @@ fn exposing(bug: Bug) -> Result<(Plan, Claim), &'static str> {
         | Bug::NonCommutativeResolver
         | Bug::QuorumOffByOne
         | Bug::SnapshotMissesLastEntry
-        | Bug::StaleCas => Err("the tests of the nodes themselves show it: cargo test -p fixtures"),
+        | Bug::StaleCas
+        | Bug::StaleTransaction
+        | Bug::VoteTwice => {
+            Err("the tests of the nodes themselves show it: cargo test -p fixtures")
+        }
     }
 }
 

@@ -65,6 +65,7 @@ impl Maker {
         let (f, argument) = match self.known {
             Known::Register | Known::CasRegister => match coin {
                 0 | 1 => ("read", 0),
+                3 if self.known == Known::Register => ("write", self.next),
                 2 => ("write", self.next),
                 _ => ("cas", self.next),
             },
@@ -264,8 +265,10 @@ fn main() {
         (Known::Stack, 1, 10, 0),
         (Known::PriorityQueue, 1, 10, 0),
     ];
+    // So many keys alone, by `keys=`.
+    let keyed = std::env::args().find_map(|word| word.strip_prefix("keys=")?.parse::<usize>().ok());
     for (known, keys, clients, info) in rows {
-        if only.is_some_and(|only| only != known) {
+        if only.is_some_and(|only| only != known) || keyed.is_some_and(|keyed| keyed != keys) {
             continue;
         }
         let calls = made(known, ops, keys, clients, info);

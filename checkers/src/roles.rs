@@ -4,7 +4,9 @@
 //! that it met; a "promote" that ended with the name of the new `leader`; and any entry whose
 //! value maps names of nodes to maps with a `role`, as a status has it. What was told holds from
 //! the nemesis's last act before it to the next act after it, as every act may move the lead;
-//! while an act is under way nothing is known.
+//! while an act is under way nothing is known. Nodes may move the lead themselves: between two
+//! tellings that differ nothing is known either. Of several that say that they lead, the one with
+//! the highest `epoch` does, and the others are deposed and do not know it yet.
 
 use std::collections::BTreeMap;
 
@@ -46,12 +48,15 @@ impl Roles {
                 ..Stretch::default()
             });
         };
+        // When the last stretch was last told of.
+        let mut told_at = None;
         for event in events {
             let before = stretches.len() - 1;
             if !only_tells(event.f.as_str()) {
                 // Nothing is known from the beginning of an act to its end.
                 begin(&mut stretches, event.began);
                 begin(&mut stretches, event.ended.saturating_add(1));
+                told_at = None;
             }
             let after = stretches.len() - 1;
             let op = said.binary_search_by_key(&event.index, |op| op.index);
@@ -64,13 +69,24 @@ impl Roles {
             {
                 stretches[after].leads(leader);
             }
-            if let Value::Map(parts) = event.value {
-                for (node, part) in parts {
-                    if let Some(role) = part.get("role").and_then(Value::as_str) {
-                        stretches[after].plays(node, role);
-                    }
-                }
+            let parts = parts(event.value);
+            if parts.is_empty() {
+                continue;
             }
+            let mut now = stretches[after].clone();
+            parts.iter().for_each(|(node, role)| now.plays(node, role));
+            if now.doubtful && !stretches[after].doubtful {
+                // It changed after it was last told.
+                if let Some(at) = told_at {
+                    begin(&mut stretches, at);
+                }
+                stretches.last_mut().expect("there is one").doubtful = true;
+                begin(&mut stretches, event.ended.saturating_add(1));
+                now = stretches.last().expect("it was just begun").clone();
+                parts.iter().for_each(|(node, role)| now.plays(node, role));
+            }
+            *stretches.last_mut().expect("there is one") = now;
+            told_at = Some(event.ended.saturating_add(1));
         }
         Self { stretches }
     }
@@ -80,6 +96,27 @@ impl Roles {
         let told = |s: &Stretch| !s.doubtful && (s.leader.is_some() || !s.roles.is_empty());
         !self.stretches.iter().any(told)
     }
+}
+
+/// The nodes that a status names, and the part that each plays.
+fn parts(value: &Value) -> Vec<(&str, &str)> {
+    let Value::Map(parts) = value else {
+        return Vec::new();
+    };
+    let epoch = |part: &Value| part.get("epoch").and_then(Value::as_int);
+    let leads = |part: &&Value| part.get("role").and_then(Value::as_str) == Some("leader");
+    let highest = parts
+        .iter()
+        .map(|(_, part)| part)
+        .filter(leads)
+        .filter_map(epoch)
+        .max();
+    let named = parts.iter().filter_map(|(node, part)| {
+        let role = part.get("role").and_then(Value::as_str)?;
+        let deposed = leads(&part) && epoch(part).is_some() && epoch(part) < highest;
+        Some((&**node, if deposed { "deposed" } else { role }))
+    });
+    named.collect()
 }
 
 /// The one node that a fault aimed at the leader met.
@@ -184,6 +221,43 @@ mod tests {
             ["other", "leader", "follower"]
         );
         assert_eq!(role(75, "n2"), "unknown", "the heal may have changed it");
+    }
+
+    #[test]
+    fn between_tellings_that_differ_nothing_is_known() {
+        let told = |leaders: &[(&'static str, i64)]| {
+            let part = |(node, epoch): &(&'static str, i64)| {
+                let part = [("role", "leader".into()), ("epoch", Value::Int(*epoch))];
+                (*node, Value::map(part))
+            };
+            let leaders: Vec<_> = leaders.iter().map(part).collect();
+            ("status", Value::map(leaders))
+        };
+        let said = said(&[
+            ("status", Value::Nil),
+            told(&[("n1", 1)]),
+            ("status", Value::Nil),
+            told(&[("n1", 1)]),
+            ("status", Value::Nil),
+            told(&[("n1", 1), ("n2", 2)]),
+            ("status", Value::Nil),
+            told(&[("n1", 1), ("n2", 2)]),
+        ]);
+        let roles = Roles::of(&said, &faults::events_of(said.iter()));
+        let role = |time: Nanos, node: &str| {
+            let stretches = roles.stretches.iter();
+            let at = stretches.rev().find(|stretch| stretch.from <= time);
+            at.map(|stretch| stretch.role(node).to_owned())
+                .unwrap_or_default()
+        };
+        assert_eq!(role(5, "n1"), "leader");
+        assert_eq!(role(25, "n1"), "leader");
+        assert_eq!(
+            role(45, "n1"),
+            "unknown",
+            "n2 took over some time in between"
+        );
+        assert_eq!([role(65, "n1"), role(65, "n2")], ["deposed", "leader"]);
     }
 
     #[test]

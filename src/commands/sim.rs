@@ -1,28 +1,24 @@
 //! `schism sim`: trials in memory, in virtual time, with many seeds.
 
-use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 use std::time::Instant;
 
-use checkers::history::History;
-use checkers::{Budget, Verdict};
+use checkers::Verdict;
 use clap::Args;
-
-use std::path::PathBuf;
 
 use super::Refused;
 use super::matrix::keep;
-use crate::claim::{Claim, Expected};
+use crate::claim::Expected;
 use crate::cli::{SeedRange, seed_range};
 use crate::modes;
 use crate::plan::Plan;
 use crate::report::table::{Charset, plain, render, thousands};
 use crate::report::tally;
 use crate::report::verdict::RunVerdict;
-use crate::run::flat;
 use crate::simulate::{judge, simulate};
 
 /// Flags of `schism sim`.
@@ -59,7 +55,8 @@ pub fn run(args: &SimArgs, charset: Charset) -> Result<(String, u8), Refused> {
     }
     for plan in &mut trials {
         if plan.expect.is_empty() {
-            plan.expect = judged_anyway(plan);
+            let claims = plan.claims().into_iter();
+            plan.expect = claims.map(|claim| (claim, Expected::Any)).collect();
         }
     }
     let plans: Vec<Plan> = trials
@@ -115,20 +112,6 @@ pub fn run(args: &SimArgs, charset: Charset) -> Result<(String, u8), Refused> {
 /// The columns of the tally that are printed: trial, claim, expected, refuted, entries until, as
 /// expected.
 const SHOWN: [usize; 6] = [0, 5, 6, 7, 8, 9];
-
-/// The claims that its workload judges, of which a plan says nothing.
-fn judged_anyway(plan: &Plan) -> BTreeMap<Claim, Expected> {
-    let nothing = History::new(Vec::new()).expect("nothing breaks no law");
-    let report = plan
-        .workload()
-        .checker
-        .check(&nothing, &Budget::unlimited());
-    let judged = flat(report);
-    let claims = judged
-        .iter()
-        .filter_map(|report| Claim::of_checker(&report.checker));
-    claims.map(|claim| (claim, Expected::Any)).collect()
-}
 
 /// How many operations a run had.
 pub(super) fn operations(verdict: &RunVerdict) -> usize {

@@ -1,6 +1,6 @@
 //! The nemesis that breaks real hosts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use checkers::history::Value;
@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use workloads::generator::Invocation;
 
 use super::partition::Grudge;
+use super::schedule::AtStep;
 use super::target::{self, Target};
 use super::{Nemesis, NemesisError, net};
 use crate::cluster::{Cluster, DbError, Leaders, Processes};
@@ -142,6 +143,9 @@ impl Faults {
 
     async fn strike(&mut self, blow: Blow, order: &Invocation) -> Result<Value, NemesisError> {
         let (_, chosen) = self.choose(order).await?;
+        if let Some(at) = AtStep::of(order) {
+            return self.strike_at(blow, &chosen, &at).await;
+        }
         // Remembered before it is done: a blow that fails half-way must be mended too.
         match blow {
             Blow::Kill => self.killed.extend(&chosen),
@@ -149,6 +153,42 @@ impl Faults {
             Blow::Start | Blow::Resume => unreachable!("these undo; they do not strike"),
         }
         self.deal(blow, chosen).await
+    }
+
+    /// The node itself strikes when it comes to the step.
+    async fn strike_at(
+        &mut self,
+        blow: Blow,
+        chosen: &[usize],
+        at: &AtStep,
+    ) -> Result<Value, NemesisError> {
+        let fault = format!("{} at {}", blow.name(), at.step);
+        let cluster = Arc::clone(&self.cluster);
+        let steps = cluster.db.steps();
+        let steps = steps.ok_or_else(|| unable(&fault, "steps at which it can fail"))?;
+        let action = match blow {
+            Blow::Kill => crate::cluster::AtStep::Kill,
+            Blow::Pause => crate::cluster::AtStep::Stop,
+            Blow::Start | Blow::Resume => unreachable!("these undo; they do not strike"),
+        };
+        let done = steps.fail_at(&cluster.nodes, chosen, &at.step, action, at.within);
+        let (failed, proof) = done.await.map_err(|error| host(&fault, &error))?;
+        if failed.is_empty() {
+            return Err(NemesisError::Unproven {
+                fault,
+                evidence: proof,
+            });
+        }
+        match blow {
+            Blow::Pause => self.paused.extend(&failed),
+            _ => self.killed.extend(&failed),
+        }
+        Ok(Value::map([
+            ("nodes", cluster.names(failed)),
+            ("step", Value::str(&at.step)),
+            ("proven", Value::Bool(true)),
+            ("proof", Value::str(&proof)),
+        ]))
     }
 
     async fn undo(&mut self, blow: Blow) -> Result<Value, NemesisError> {
@@ -189,6 +229,14 @@ impl Faults {
         ]))
     }
 
+    /// What the nodes say of themselves; whoever does not answer is not in it.
+    async fn statuses(&self) -> Result<Value, NemesisError> {
+        match self.cluster.db.statuses(&self.cluster.nodes) {
+            Some(asked) => asked.await.map_err(|error| host("status", &error)),
+            None => Ok(Value::Map(BTreeMap::new())),
+        }
+    }
+
     /// The operator sits on the larger side of a partition and asks whom it can reach.
     async fn promote(&self) -> Result<Value, NemesisError> {
         let alive = |node: &&usize| !self.killed.contains(node) && !self.paused.contains(node);
@@ -211,6 +259,7 @@ impl Nemesis for Faults {
             "pause" => self.strike(Blow::Pause, order).await,
             "resume" => self.undo(Blow::Resume).await,
             "promote" => self.promote().await,
+            "status" => self.statuses().await,
             other => Err(no_target(other, "no such fault is known")),
         }
     }

@@ -21,7 +21,11 @@ pub struct FaultPlan {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub at: Duration,
-    /// For how long.
+    /// With kill and pause: not at once, but when the node next comes to this step of its
+    /// protocol; of several targets the first that comes there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// For how long; with a step, also how long it may take until a node comes there.
     #[serde(rename = "for", with = "humantime_serde")]
     #[schemars(with = "String")]
     pub lasts: Duration,
@@ -69,6 +73,27 @@ pub enum FaultKind {
     /// Messages take longer, each as long as chance will have it, so that they overtake each
     /// other. In memory only.
     Slow,
+}
+
+/// A step at which the nemesis is ordered to have a node fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AtStep {
+    /// Its name.
+    pub step: String,
+    /// How long it may take until a node comes there.
+    pub within: Duration,
+}
+
+impl AtStep {
+    /// The step that an order names, if it names one.
+    #[must_use]
+    pub fn of(order: &Invocation) -> Option<Self> {
+        let step = order.value.get("step")?.as_str()?.to_owned();
+        let within = order.value.get("within-ms").and_then(Value::as_int);
+        let within = within.and_then(|within| u64::try_from(within).ok());
+        let within = Duration::from_millis(within.unwrap_or_default());
+        Some(Self { step, within })
+    }
 }
 
 impl FaultKind {
@@ -144,6 +169,9 @@ impl FaultPlan {
                 "the target {target:?} is for partitions only; choose leader, follower, random or all"
             ));
         }
+        if self.step.is_some() && self.kind == FaultKind::Partition {
+            return Err("step is for kill and pause: a partition hits at once".into());
+        }
         if self.kind == FaultKind::Partition && self.target == Target::All {
             return Err("a partition cannot hit all nodes; choose halves, or one of them".into());
         }
@@ -203,14 +231,26 @@ pub fn moments(faults: &[FaultPlan], load: Duration) -> Vec<Moment> {
 /// One occurrence: the fault, the operator's promotion where there is one, and the undoing.
 fn occurrence(fault: &FaultPlan, at: Duration) -> Vec<Moment> {
     let order = |f: &'static str, value| Invocation::new(F::new(f), None, value);
-    let target = [("target", Value::str(fault.target.as_str()))];
-    let by = fault.by_ms.map(|by| ("by-ms", Value::Int(by)));
-    let rate = fault
-        .rate_percent
-        .map(|percent| ("rate-percent", Value::Int(percent)));
-    let up_to = fault.up_to_ms.and_then(|ms| i64::try_from(ms).ok());
-    let up_to = up_to.map(|ms| ("up-to-ms", Value::Int(ms)));
-    let target = Value::map(target.into_iter().chain(by).chain(rate).chain(up_to));
+    let mut target = vec![("target", Value::str(fault.target.as_str()))];
+    if let Some(step) = &fault.step {
+        let within = i64::try_from(fault.lasts.as_millis()).unwrap_or(i64::MAX);
+        target.extend([
+            ("step", Value::str(step)),
+            ("within-ms", Value::Int(within)),
+        ]);
+    }
+    let up_to_ms = fault.up_to_ms.and_then(|ms| i64::try_from(ms).ok());
+    let numbers = [
+        ("by-ms", fault.by_ms),
+        ("rate-percent", fault.rate_percent),
+        ("up-to-ms", up_to_ms),
+    ];
+    target.extend(
+        numbers
+            .into_iter()
+            .filter_map(|(name, number)| Some((name, Value::Int(number?)))),
+    );
+    let target = Value::map(target);
     let (begin, end) = (fault.kind.as_str(), fault.kind.undone_by());
     let mut moments = vec![Moment {
         at,
@@ -271,6 +311,7 @@ mod tests {
         FaultPlan {
             kind: FaultKind::Kill,
             target: Target::Leader,
+            step: None,
             at: Duration::from_secs(at),
             lasts: Duration::from_secs(lasts),
             every: None,

@@ -442,7 +442,7 @@ pub(crate) fn faults(ops: &[Op]) -> Vec<FaultRecord> {
     let mut open = false;
     for op in ops
         .iter()
-        .filter(|op| op.process == Process::Nemesis && op.f != "phase")
+        .filter(|op| op.process == Process::Nemesis && op.f != "phase" && op.f != "status")
     {
         let done = serde_json::to_value(&op.value).expect("values have a form in JSON");
         match records.last_mut() {

@@ -135,6 +135,26 @@ impl Daemon {
         .await
     }
 
+    /// Proves that the process that was last started is no more.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError`] when it is still there after two seconds.
+    pub async fn prove_gone(&self, node: &Node) -> Result<String, DbError> {
+        let pid_file = quote(&self.pid_file());
+        let pid = format!("pid=$(cat {pid_file} 2>/dev/null) || exit 8\nkids=\n");
+        run(node, pid + GONE).await
+    }
+
+    /// Proves that the process is stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError`] when it is not running, or is not stopped after two seconds.
+    pub async fn prove_stopped(&self, node: &Node) -> Result<String, DbError> {
+        run(node, self.find() + &until("T", "stopped")).await
+    }
+
     /// The end of the log, for an error message.
     pub async fn last_words(&self, node: &Node) -> String {
         let script = format!("tail -n 3 {} 2>/dev/null", quote(&self.log()));

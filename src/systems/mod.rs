@@ -95,12 +95,13 @@ impl SystemName {
         }
     }
 
-    /// The operations of workloads that its clients speak.
+    /// The operations of workloads that its clients speak, with one choice of its options or
+    /// another; [`Plan::operations`](crate::plan::Plan::operations) tells those of a trial.
     #[must_use]
     pub fn operations(self) -> &'static [&'static str] {
         match self {
             Self::LeaderFollower | Self::Raft => reference::ORDERED,
-            Self::MultiLeader | Self::Leaderless => reference::UNORDERED,
+            Self::MultiLeader | Self::Leaderless => reference::MERGED,
             Self::Etcd => etcd::OPERATIONS,
             Self::Redis => redis::OPERATIONS,
             Self::Postgresql => postgresql::OPERATIONS,

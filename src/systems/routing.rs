@@ -167,6 +167,7 @@ mod tests {
     fn a_client_asks_whom_it_believes_and_learns_from_refusals() {
         let names = ["n1", "n2", "n3"].map(Arc::<str>::from);
         let clientele = Clientele {
+            workload: "register",
             route: Route::Pinned,
             slots: 2,
             seed: 1,

@@ -46,7 +46,8 @@ pub fn keys(ops: &[Op]) -> Keys {
         let (kind, list) = match op.f.as_str() {
             "write" | "cas" => (0, &mut keys.registers),
             "add" => (1, &mut keys.sets),
-            "increment" | "decrement" => (2, &mut keys.counters),
+            // An increment without a number makes the next value of a series, which no counter is.
+            "increment" | "decrement" if op.value != Value::Nil => (2, &mut keys.counters),
             "enqueue" => (3, &mut keys.queues),
             "send" => (4, &mut keys.logs),
             _ => continue,

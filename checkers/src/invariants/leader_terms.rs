@@ -1,6 +1,7 @@
 //! At most one leader a term; the page is `checkers/pages/leader-terms.md`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::findings::Findings;
 use super::hash::Table;
@@ -36,6 +37,15 @@ enum Source {
     Pair(usize, usize),
     /// One, so that only when it was told is known.
     Alone(usize),
+}
+
+/// The parts of a map from nodes to what each said; it may be empty.
+fn of_several(value: &Value) -> Option<&BTreeMap<Arc<str>, Value>> {
+    let Value::Map(parts) = value else {
+        return None;
+    };
+    let maps = parts.values().all(|part| matches!(part, Value::Map(_)));
+    maps.then_some(parts)
 }
 
 /// What a value says: the node, if it names one, whether it leads, and its term.
@@ -95,6 +105,14 @@ impl Statuses {
                     continue;
                 }
             };
+            if let Some(parts) = of_several(&op.value) {
+                for (name, part) in parts {
+                    let said = self.read(part);
+                    let node = self.node(name);
+                    self.add(said, Some(node), (from, op.time), source);
+                }
+                continue;
+            }
             let said = self.read(&op.value);
             let node = op.node.as_deref().map(|node| self.node(node));
             self.add(said, node, (from, op.time), source);

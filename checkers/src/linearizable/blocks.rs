@@ -5,11 +5,16 @@
 //! block, so that tens of millions of calls take a second.
 
 mod alone;
+mod block;
+mod compact;
+mod touch;
 
 use super::exact::{Exact, Finding, Row};
+use super::parts::{Found, Parts};
 use crate::calls::{BEFORE, Calls, NEVER, NO_VALUE, Rank};
 use crate::history::Kind;
 use crate::history::dictionary::{Interned, NIL};
+use compact::Compact;
 
 /// What a call does to a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,12 +152,16 @@ impl Exact for Blocks {
         alone::judge(self, calls)
     }
 
+    fn judge_parts(&self, parts: &Parts<'_>) -> Found {
+        parts.judge(&Compact(self))
+    }
+
     fn judge(&self, _: &Calls, rows: &[Row<Role>]) -> Finding {
-        Versions::of(rows).judge()
+        Versions::of(rows.iter().copied(), rows.len()).judge()
     }
 
     fn order(&self, _: &Calls, rows: &[Row<Role>]) -> Option<Vec<u32>> {
-        let mut versions = Versions::of(rows);
+        let mut versions = Versions::of(rows.iter().copied(), rows.len());
         versions.enliven();
         versions.zones()?;
         // Of each value where its block stands, and where it stands in the block.
@@ -221,10 +230,12 @@ impl Versions {
         }
     }
 
-    fn of(rows: &[Row<Role>]) -> Self {
-        let mut versions = Self::new(Local::of(rows), rows.len());
+    /// What so many rows, at most, say of the values.
+    #[inline(always)]
+    fn of(rows: impl Iterator<Item = Row<Role>> + Clone, most: usize) -> Self {
+        let mut versions = Self::new(Local::of(rows.clone()), most);
         for row in rows {
-            versions.add(row);
+            versions.add(&row);
         }
         versions
     }
@@ -426,7 +437,8 @@ enum Local {
 }
 
 impl Local {
-    fn of(rows: &[Row<Role>]) -> Self {
+    #[inline(always)]
+    fn of(rows: impl Iterator<Item = Row<Role>>) -> Self {
         let (mut first, mut last, mut count) = (NONE, 0, 0);
         for row in rows {
             let expects = (row.role == Role::Cas).then_some(row.b);

@@ -24,6 +24,14 @@ pub(super) fn shares(count: usize, workers: usize) -> Vec<Range<usize>> {
     starts.map(|from| from..(from + share).min(count)).collect()
 }
 
+/// So many of one thing, in memory that is written at once. What is read before it is written
+/// has its pages put in place twice, and the second time stops all cores.
+pub(super) fn filled<T: Copy>(with: T, count: usize) -> Vec<T> {
+    let mut all = Vec::with_capacity(count);
+    all.resize(count, with);
+    all
+}
+
 /// Does a piece of work for each share at the same time; the outcomes in their order.
 pub(super) fn on_cores<S: Send, T: Send>(shares: Vec<S>, work: impl Fn(S) -> T + Sync) -> Vec<T> {
     let work = &work;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::infer::Ignored;
+use super::parts::{Found, Parts, Rows};
 use crate::calls::{Calls, NEVER, Rank};
 use crate::history::Value;
 use crate::{Anomaly, explain};
@@ -84,6 +85,15 @@ pub(super) trait Exact: Sync {
     /// needed.
     fn judge_alone(&self, _calls: &Calls) -> Option<Finding> {
         None
+    }
+
+    /// Judges many objects that were dealt into parts, by their rows or by smaller
+    /// [pieces](super::parts::Pieces).
+    fn judge_parts(&self, parts: &Parts<'_>) -> Found
+    where
+        Self: Sized,
+    {
+        parts.judge(&Rows(self))
     }
 
     /// Judges one object; its rows stand in the order of their starts.

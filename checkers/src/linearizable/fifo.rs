@@ -24,6 +24,7 @@ use std::collections::BinaryHeap;
 
 use super::container::alone::{Alone, is_empty_wrong};
 use super::container::{Container, Elements, Filled, NOWHERE, Role, Words, narrow};
+use super::cores::filled;
 use super::exact::{Exact, Finding, Row};
 use super::grouping::{Merged, high_half, low_half, pack};
 use crate::calls::{Calls, NEVER, Rank};
@@ -198,7 +199,7 @@ fn in_line(elements: &Elements) -> Option<Vec<u32>> {
     let (mut put_ends, mut take_ends) = (by(|e| e.put_ends), by(|e| e.take_ends));
     let (mut put_begins, mut take_begins) = (by(|e| e.put_begins), by(|e| e.take_begins));
     // Which of the two conditions are met; 3 when it is in line.
-    let mut met = vec![0_u8; list.len()];
+    let mut met = filled(0_u8, list.len());
     let mut next: BinaryHeap<Reverse<(Rank, u32)>> = BinaryHeap::new();
     let mut line = Vec::with_capacity(list.len());
     while line.len() < list.len() {

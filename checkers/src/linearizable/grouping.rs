@@ -1,5 +1,6 @@
 //! Rows by a number of theirs, without hashing, and orders put together from parts.
 
+use super::cores::filled;
 use crate::calls::{Calls, Rank};
 use crate::explain;
 use crate::history::dictionary::Interned;
@@ -86,7 +87,7 @@ pub(crate) fn sorted_by_number(pairs: impl Iterator<Item = (u32, u32)> + Clone) 
         keys.sort_unstable();
         return keys.into_iter().map(low_half).collect();
     }
-    let mut next = vec![0_u32; width + 1];
+    let mut next = filled(0_u32, width + 1);
     for (number, _) in pairs.clone() {
         next[(number - low) as usize + 1] += 1;
     }
@@ -214,7 +215,7 @@ impl Places {
         let width = (high - low) as usize + 1;
         let mut repeated = None;
         if is_dense(width, count) {
-            let mut places = vec![0_u32; width];
+            let mut places = filled(0_u32, width);
             for (number, place) in pairs {
                 let slot = &mut places[(number - low) as usize];
                 if *slot != 0 {

@@ -45,8 +45,16 @@ const READS: u32 = READS_LIST | READS_NUMBER;
 /// Something that did not fail is not among the functions.
 const FOREIGN: u32 = 1 << 31;
 
-/// The operator's own reads after recovery; they are no client's.
-const IGNORED: [&str; 3] = ["final-read", "final-read-set", "final-read-counter"];
+/// The operator's own reads after recovery, and what nodes tell of themselves; they are no
+/// client's.
+const IGNORED: [&str; 6] = [
+    "final-read",
+    "final-read-set",
+    "final-read-counter",
+    "node-log",
+    "resolve",
+    "status",
+];
 
 /// Tells the calls that are no client's.
 #[derive(Clone, Copy)]

@@ -1,7 +1,8 @@
 //! Many objects judged on all cores, a few thousand calls at a time.
 //!
 //! The calls are dealt into parts, each of which holds some objects whole and fits a core's
-//! cache; there its rows are put together object by object, and judged.
+//! cache; there its rows, or smaller pieces of them, are put together object by object, and
+//! judged.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
@@ -31,7 +32,7 @@ pub(super) struct Found {
 }
 
 /// Some objects in the order of their first calls.
-struct Part {
+pub(super) struct Part {
     keys: Vec<u32>,
     /// The place of the first among all objects.
     first: usize,
@@ -39,16 +40,83 @@ struct Part {
     calls: usize,
 }
 
+/// An algorithm as far as many objects need it. What moves from one core to the other are not
+/// rows but pieces, one or more a row: the fewer bytes, the better.
+pub(super) trait Pieces: Sync {
+    type Piece: Copy + Send + Sync;
+    /// What is left of a piece when its object is known.
+    type Bare: Copy;
+
+    /// Puts the pieces of a call of an object, whose place is among fewer than 2^16; none if the
+    /// call constrains nothing.
+    ///
+    /// # Errors
+    ///
+    /// Why the call cannot be read.
+    fn deal(
+        &self,
+        calls: &Calls,
+        call: u32,
+        place: u32,
+        put: impl FnMut(Self::Piece),
+    ) -> Result<(), String>;
+
+    /// How many pieces a hundred calls have, more or less.
+    fn of_hundred(&self, _calls: &Calls) -> usize {
+        100
+    }
+
+    /// The place of its object, and the rest.
+    fn bare(piece: Self::Piece) -> (u32, Self::Bare);
+
+    /// Judges one object by its pieces, in the order of their calls.
+    fn judge(&self, calls: &Calls, pieces: &[Self::Bare]) -> Finding;
+}
+
+/// Whole rows.
+pub(super) struct Rows<'e, E>(pub(super) &'e E);
+
 /// A row with the place of its object in the part.
-struct Placed<R> {
+#[derive(Clone, Copy)]
+pub(super) struct Placed<R> {
     row: Row<R>,
     place: u16,
+}
+
+impl<E: Exact> Pieces for Rows<'_, E> {
+    type Piece = Placed<E::Role>;
+    type Bare = Row<E::Role>;
+
+    #[inline(always)]
+    fn deal(
+        &self,
+        calls: &Calls,
+        call: u32,
+        place: u32,
+        mut put: impl FnMut(Self::Piece),
+    ) -> Result<(), String> {
+        if let Some(row) = self.0.row(calls, call)? {
+            let place = u16::try_from(place).expect("it is one of few");
+            put(Placed { row, place });
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn bare(piece: Self::Piece) -> (u32, Self::Bare) {
+        (u32::from(piece.place), piece.row)
+    }
+
+    fn judge(&self, calls: &Calls, rows: &[Self::Bare]) -> Finding {
+        self.0.judge(calls, rows)
+    }
 }
 
 /// Judges objects, of which it is known how many calls each has, unless it is known why one
 /// cannot be read. Objects without rows are passed over.
 ///
-/// **Cost**: linear but for the algorithm; 28 bytes a call of these objects.
+/// **Cost**: linear but for the algorithm; 28 bytes a call of these objects, unless its own
+/// [pieces](Pieces) are smaller.
 pub(super) fn judge_all<E: Exact>(
     exact: &E,
     calls: &Calls,
@@ -56,92 +124,104 @@ pub(super) fn judge_all<E: Exact>(
     unreadable: &BTreeMap<u32, String>,
     budget: &Budget,
 ) -> Found {
-    let parts = parts(objects, 1 << BITS);
-    judge_by(
-        exact,
+    let parts = Parts {
         calls,
-        &parts,
+        list: &parts(objects, 1 << BITS),
         unreadable,
         budget,
-        workers(calls.len()),
-    )
-}
-
-fn judge_by<E: Exact>(
-    exact: &E,
-    calls: &Calls,
-    parts: &[Part],
-    unreadable: &BTreeMap<u32, String>,
-    budget: &Budget,
-    workers: usize,
-) -> Found {
-    match parts {
-        [] => return Found::default(),
+        workers: workers(calls.len()),
+    };
+    match parts.list {
+        [] => Found::default(),
         [part] if part.keys.len() == 1 && !budget.is_spent() => {
             let (key, calls_of) = (part.keys[0], part.calls);
-            return judge_one(exact, calls, (key, calls_of), unreadable, workers);
+            judge_one(exact, calls, (key, calls_of), unreadable, parts.workers)
         }
-        _ => {}
+        _ => exact.judge_parts(&parts),
     }
-    let dealt = on_cores(shares(calls.len(), workers), |some| {
-        deal(exact, calls, parts, some)
-    });
-    let mut unread: BTreeMap<u32, String> = BTreeMap::new();
-    let mut of_part: Vec<Vec<Vec<Placed<E::Role>>>> = parts.iter().map(|_| Vec::new()).collect();
-    for (rows, reasons) in dealt {
-        for (all, rows) in of_part.iter_mut().zip(rows) {
-            all.push(rows);
-        }
-        for (key, reason) in reasons {
-            unread.entry(key).or_insert(reason);
-        }
-    }
-    let mut reasons = unread.clone();
-    reasons.extend(unreadable.iter().map(|(key, why)| (*key, why.clone())));
-    let reasons = &reasons;
-    // The largest first, so that none is left for one core in the end.
-    let mut queue: Vec<_> = parts.iter().zip(of_part).collect();
-    queue.sort_by_key(|(part, _)| Reverse(part.calls));
-    let queue = Mutex::new(queue.into_iter());
-    let judged = on_cores(vec![(); workers], |()| {
-        let mut judge = Judge {
-            exact,
+}
+
+/// Objects in parts, to be judged within a budget.
+pub(super) struct Parts<'p> {
+    calls: &'p Calls,
+    list: &'p [Part],
+    /// Objects that cannot be read, and why.
+    unreadable: &'p BTreeMap<u32, String>,
+    budget: &'p Budget,
+    workers: usize,
+}
+
+impl Parts<'_> {
+    pub(super) fn judge<P: Pieces>(&self, exact: &P) -> Found {
+        let &Self {
             calls,
-            reasons,
-            sorted: Vec::new(),
-            others: Vec::new(),
-            found: Found::default(),
-        };
-        loop {
-            let next = queue.lock().expect("no worker panics with it").next();
-            let Some((part, rows)) = next else {
-                break;
-            };
-            if budget.is_spent() {
-                judge.found.spent = true;
-                break;
+            list: parts,
+            unreadable,
+            budget,
+            workers,
+        } = self;
+        let slots = Slots::of(parts);
+        let dealt = on_cores(shares(calls.len(), workers), |some| {
+            deal(exact, calls, parts, &slots, some)
+        });
+        let mut unread: BTreeMap<u32, String> = BTreeMap::new();
+        let mut of_part: Vec<Vec<Vec<P::Piece>>> = parts.iter().map(|_| Vec::new()).collect();
+        for (rows, reasons) in dealt {
+            for (all, rows) in of_part.iter_mut().zip(rows) {
+                all.push(rows);
             }
-            judge.part(part, rows);
+            for (key, reason) in reasons {
+                unread.entry(key).or_insert(reason);
+            }
         }
-        (judge.found, judge.others)
-    });
-    let mut found = Found::default();
-    let mut others = Vec::new();
-    for (one, told) in judged {
-        found.fine = [found.fine[0] + one.fine[0], found.fine[1] + one.fine[1]];
-        found.spent |= one.spent;
-        others.extend(told);
+        let mut reasons = unread.clone();
+        reasons.extend(unreadable.iter().map(|(key, why)| (*key, why.clone())));
+        let reasons = &reasons;
+        // The largest first, so that none is left for one core in the end. Pieces are only lent:
+        // to give memory back while both cores work would stop them both.
+        let mut queue: Vec<_> = parts.iter().zip(&of_part).collect();
+        queue.sort_by_key(|(part, _)| Reverse(part.calls));
+        let queue = Mutex::new(queue.into_iter());
+        let judged = on_cores(vec![(); workers], |()| {
+            let mut judge = Judge {
+                exact,
+                calls,
+                reasons,
+                sorted: Vec::new(),
+                others: Vec::new(),
+                found: Found::default(),
+            };
+            loop {
+                let next = queue.lock().expect("no worker panics with it").next();
+                let Some((part, rows)) = next else {
+                    break;
+                };
+                if budget.is_spent() {
+                    judge.found.spent = true;
+                    break;
+                }
+                judge.part(part, rows);
+            }
+            (judge.found, judge.others)
+        });
+        let mut found = Found::default();
+        let mut others = Vec::new();
+        for (one, told) in judged {
+            found.fine = [found.fine[0] + one.fine[0], found.fine[1] + one.fine[1]];
+            found.spent |= one.spent;
+            others.extend(told);
+        }
+        others.sort_unstable_by_key(|(place, ..)| *place);
+        let others = others.into_iter().map(|(_, key, finding)| (key, finding));
+        found.others.extend(others);
+        // Of some there is no row at all.
+        let told: HashSet<u32> = found.others.iter().map(|(key, _)| *key).collect();
+        let untold = unread.into_iter().filter(|(key, _)| !told.contains(key));
+        let untold = untold.filter(|_| !found.spent);
+        let untold = untold.map(|(key, why)| (key, Finding::Unreadable(why)));
+        found.others.extend(untold);
+        found
     }
-    others.sort_unstable_by_key(|(place, ..)| *place);
-    let others = others.into_iter().map(|(_, key, finding)| (key, finding));
-    found.others.extend(others);
-    // Of some there is no row at all.
-    let told: HashSet<u32> = found.others.iter().map(|(key, _)| *key).collect();
-    let untold = unread.into_iter().filter(|(key, _)| !told.contains(key));
-    let untold = untold.filter(|_| !found.spent);
-    let untold = untold.map(|(key, why)| (key, Finding::Unreadable(why)));
-    found.others.extend(untold);
-    found
 }
 
 /// Judges the only object, which has so many calls.
@@ -211,84 +291,135 @@ fn parts(objects: impl Iterator<Item = (u32, u32)>, size: usize) -> Vec<Part> {
     parts
 }
 
-type Dealt<R> = (Vec<Vec<Placed<R>>>, BTreeMap<u32, String>);
+/// In which part an object is, and at which place there, by the number of its key: small enough
+/// for a core's cache, however far apart the numbers lie.
+struct Slots {
+    /// A bit for each number of a key.
+    is_key: Vec<u64>,
+    /// How many keys are numbered before each of these words.
+    before: Vec<u32>,
+    /// By the rank of the number: the number of the part, shifted, and the place.
+    slots: Vec<u32>,
+}
 
-/// The rows of some calls by part, and the objects of which something cannot be read.
-fn deal<E: Exact>(exact: &E, calls: &Calls, parts: &[Part], some: Range<usize>) -> Dealt<E::Role> {
-    // By number of a key: one more than the number of its part and its place there.
-    let mut slots = vec![0_u32; calls.values.len()];
-    let mut dealt = Vec::with_capacity(parts.len());
-    for (number, part) in (0_u32..).zip(parts) {
-        for (place, &key) in (1..).zip(&part.keys) {
-            slots[key as usize] = (number << BITS) + place;
+impl Slots {
+    fn of(parts: &[Part]) -> Self {
+        let mut slots: Vec<(u32, u32)> = Vec::new();
+        for (number, part) in (0_u32..).zip(parts) {
+            let places = (0_u32..).zip(&part.keys);
+            slots.extend(places.map(|(place, key)| (*key, (number << BITS) + place)));
         }
+        slots.sort_unstable();
+        let words = slots.last().map_or(0, |(last, _)| *last as usize / 64 + 1);
+        let (mut is_key, mut before) = (vec![0_u64; words], Vec::with_capacity(words));
+        for (key, _) in &slots {
+            is_key[*key as usize / 64] |= 1 << (key % 64);
+        }
+        let mut sum = 0;
+        for word in &is_key {
+            before.push(sum);
+            sum += word.count_ones();
+        }
+        let slots = slots.into_iter().map(|(_, slot)| slot).collect();
+        Self {
+            is_key,
+            before,
+            slots,
+        }
+    }
+
+    #[inline(always)]
+    fn find(&self, key: u32) -> Option<u32> {
+        let word = *self.is_key.get(key as usize / 64)?;
+        let bit = 1_u64 << (key % 64);
+        if word & bit == 0 {
+            return None;
+        }
+        let rank = self.before[key as usize / 64] + (word & (bit - 1)).count_ones();
+        Some(self.slots[rank as usize])
+    }
+}
+
+type Dealt<P> = (Vec<Vec<P>>, BTreeMap<u32, String>);
+
+/// The pieces of some calls by part, and the objects of which something cannot be read.
+fn deal<P: Pieces>(
+    exact: &P,
+    calls: &Calls,
+    parts: &[Part],
+    slots: &Slots,
+    some: Range<usize>,
+) -> Dealt<P::Piece> {
+    let mut dealt = Vec::with_capacity(parts.len());
+    let of_hundred = exact.of_hundred(calls);
+    for part in parts {
         let share = part.calls * some.len() / calls.len().max(1);
-        let expected = (share + share / 16 + 16).min(part.calls);
-        dealt.push(Vec::with_capacity(expected));
+        // What is not used of it costs nothing.
+        dealt.push(Vec::with_capacity(share * (of_hundred + 6) / 100 + 16));
     }
     let mut unreadable = BTreeMap::new();
     let ignored = Ignored::of(calls);
     for (call, &key) in (narrow(some.start)..).zip(&calls.key[some.clone()]) {
-        let Some(slot) = slots[key as usize].checked_sub(1) else {
+        let Some(slot) = slots.find(key) else {
             continue;
         };
         if ignored.is(calls, call) {
             continue;
         }
-        match exact.row(calls, call) {
-            Ok(None) => {}
-            Ok(Some(row)) => {
-                let place = slot & ((1 << BITS) - 1);
-                let place = u16::try_from(place).expect("it is one of few");
-                dealt[(slot >> BITS) as usize].push(Placed { row, place });
-            }
-            Err(reason) => {
-                unreadable.entry(key).or_insert(reason);
-            }
+        let part = &mut dealt[(slot >> BITS) as usize];
+        let place = slot & ((1 << BITS) - 1);
+        if let Err(reason) = exact.deal(calls, call, place, |piece| part.push(piece)) {
+            unreadable.entry(key).or_insert(reason);
         }
     }
     (dealt, unreadable)
 }
 
-struct Judge<'a, E: Exact> {
-    exact: &'a E,
+struct Judge<'a, P: Pieces> {
+    exact: &'a P,
     calls: &'a Calls,
     reasons: &'a BTreeMap<u32, String>,
-    /// Room for the rows of a part.
-    sorted: Vec<Row<E::Role>>,
+    /// Room for the pieces of a part.
+    sorted: Vec<P::Bare>,
     others: Vec<(usize, u32, Finding)>,
     found: Found,
 }
 
-impl<E: Exact> Judge<'_, E> {
-    fn part(&mut self, part: &Part, rows: Vec<Vec<Placed<E::Role>>>) {
+impl<P: Pieces> Judge<'_, P> {
+    fn part(&mut self, part: &Part, pieces: &[Vec<P::Piece>]) {
         if let [key] = part.keys[..] {
-            let mut all = Vec::with_capacity(rows.iter().map(Vec::len).sum());
-            for share in rows {
-                all.extend(share.into_iter().map(|placed| placed.row));
+            let mut all = Vec::with_capacity(pieces.iter().map(Vec::len).sum());
+            for share in pieces {
+                all.extend(share.iter().map(|piece| P::bare(*piece).1));
             }
             return self.object(part.first, key, &all);
         }
         let mut starts = vec![0_usize; part.keys.len() + 1];
-        for placed in rows.iter().flatten() {
-            starts[usize::from(placed.place) + 1] += 1;
+        for piece in pieces.iter().flatten() {
+            starts[P::bare(*piece).0 as usize + 1] += 1;
         }
         let mut sum = 0;
         for start in &mut starts {
             sum += *start;
             *start = sum;
         }
-        let Some(filler) = rows.iter().flatten().next().map(|placed| placed.row) else {
+        let Some(filler) = pieces
+            .iter()
+            .flatten()
+            .next()
+            .map(|piece| P::bare(*piece).1)
+        else {
             return;
         };
         let mut sorted = std::mem::take(&mut self.sorted);
         if sorted.len() < sum {
             sorted.resize(sum, filler);
         }
-        for share in rows {
-            for Placed { row, place } in share {
-                let next = &mut starts[usize::from(place)];
-                sorted[*next] = row;
+        for share in pieces {
+            for piece in share {
+                let (place, bare) = P::bare(*piece);
+                let next = &mut starts[place as usize];
+                sorted[*next] = bare;
                 *next += 1;
             }
         }
@@ -301,13 +432,13 @@ impl<E: Exact> Judge<'_, E> {
         self.sorted = sorted;
     }
 
-    fn object(&mut self, place: usize, key: u32, rows: &[Row<E::Role>]) {
-        if rows.is_empty() {
+    fn object(&mut self, place: usize, key: u32, pieces: &[P::Bare]) {
+        if pieces.is_empty() {
             return;
         }
         let finding = match self.reasons.get(&key) {
             Some(reason) => Finding::Unreadable(reason.clone()),
-            None => self.exact.judge(self.calls, rows),
+            None => self.exact.judge(self.calls, pieces),
         };
         if let Finding::Linearizable { power } = finding {
             self.found.fine[usize::from(power)] += 1;
@@ -422,14 +553,22 @@ mod tests {
             for (size, workers) in [(1, 1), (8, 1), (8, 2), (30, 3), (1 << BITS, 2)] {
                 let parts = parts(counts.iter().copied(), size);
                 let (none, budget) = (BTreeMap::new(), Budget::unlimited());
-                let found = judge_by(&blocks, &calls, &parts, &none, &budget, workers);
-                assert_eq!(found.fine, expected.fine, "seed {seed}, {size}, {workers}");
-                let sorted = |mut others: Vec<(u32, Finding)>| {
-                    others.sort_by_key(|(key, _)| *key);
-                    others
+                let parts = Parts {
+                    calls: &calls,
+                    list: &parts,
+                    unreadable: &none,
+                    budget: &budget,
+                    workers,
                 };
-                let (one, other) = (sorted(found.others), sorted(expected.others.clone()));
-                assert_eq!(one, other, "seed {seed}, {size}, {workers}");
+                for found in [parts.judge(&Rows(&blocks)), blocks.judge_parts(&parts)] {
+                    assert_eq!(found.fine, expected.fine, "seed {seed}, {size}, {workers}");
+                    let sorted = |mut others: Vec<(u32, Finding)>| {
+                        others.sort_by_key(|(key, _)| *key);
+                        others
+                    };
+                    let (one, other) = (sorted(found.others), sorted(expected.others.clone()));
+                    assert_eq!(one, other, "seed {seed}, {size}, {workers}");
+                }
             }
             seen[0] += expected.fine[0];
             seen[1] += expected.fine[1];

@@ -121,7 +121,9 @@ fn explain(ledger: &Ledger<'_>, row: &Row<'_>) -> Anomaly {
             because.push(format!("{fault} was in force, since {}.", ms(window.from)));
         }
     }
-    let next = |event: &&crate::faults::Event<'_>| event.f != "phase" && event.began > ack;
+    let next = |event: &&crate::faults::Event<'_>| {
+        event.f != "phase" && event.f != "status" && event.began > ack
+    };
     for event in ledger.events.iter().filter(next).take(3) {
         let (after, what) = (ms(event.began - ack), event.in_words());
         because.push(format!("{after} after the acknowledgement came {what}."));

@@ -36,6 +36,42 @@ fn term(call: &Made) -> Option<i64> {
 }
 
 #[test]
+fn one_entry_of_the_nemesis_tells_of_several_nodes() {
+    let said = |role: &'static str, epoch: i64| {
+        Value::map([("role", Value::str(role)), ("epoch", int(epoch))])
+    };
+    let verdict = |polls: &[&[(&'static str, Value)]]| {
+        let ops = polls.iter().flat_map(|told| {
+            let told = told.iter().map(|(node, said)| (*node, said.clone()));
+            [Value::Nil, Value::map(told)]
+        });
+        let op = |(index, value): (usize, Value)| Op {
+            index,
+            time: 1_000 * index as u64,
+            process: Process::Nemesis,
+            kind: Kind::Info,
+            f: F::new("status"),
+            key: None,
+            value,
+            node: None,
+            error: None,
+        };
+        let history = History::new(ops.enumerate().map(op).collect()).unwrap();
+        LeaderTerms.check(&history, &Budget::unlimited())
+    };
+    let calm = [("n1", said("leader", 1)), ("n2", said("follower", 1))];
+    let later = [("n1", said("leader", 1)), ("n2", said("leader", 2))];
+    // Nobody answered the second time.
+    assert_eq!(verdict(&[&calm, &[], &later]).verdict, Verdict::Held);
+    let two = [("n1", said("leader", 1)), ("n2", said("leader", 1))];
+    let found = verdict(&[&calm, &two]);
+    assert_eq!(found.verdict, Verdict::Violated);
+    assert_eq!(found.anomalies[0].name, "two-leaders");
+    let back = verdict(&[&later, &calm]);
+    assert_eq!(back.anomalies[0].name, "term-went-back");
+}
+
+#[test]
 fn leaders_agree_with_their_definition() {
     agrees(&LeaderTerms, made, |made| {
         let told: Vec<&Made> = made.iter().filter(|call| call.is_ok()).collect();

@@ -11,6 +11,8 @@ mod failover;
 mod operator;
 mod session;
 mod simulated;
+mod testimony;
+mod words;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -51,9 +53,41 @@ impl<M: config::Switches> Switches<M> {
 }
 
 /// The operations that clients speak where one node orders the writes.
-pub(super) const ORDERED: &[&str] = &["read", "write", "cas", "add", "remove", "read-set"];
-/// Those where several nodes take writes.
-pub(super) const UNORDERED: &[&str] = &["read", "write", "add", "remove", "read-set"];
+pub(super) const ORDERED: &[&str] = &[
+    "read",
+    "write",
+    "cas",
+    "add",
+    "remove",
+    "read-set",
+    "increment",
+    "decrement",
+    "enqueue",
+    "dequeue",
+    "drain",
+    "send",
+    "poll",
+    "generate",
+    "acquire",
+    "release",
+    "guarded-write",
+    "guarded-read",
+    "transfer",
+    "txn",
+    "insert",
+];
+/// Those where several nodes take writes and merge them.
+pub(super) const MERGED: &[&str] = &[
+    "read",
+    "write",
+    "add",
+    "remove",
+    "read-set",
+    "increment",
+    "decrement",
+];
+/// Those where of concurrent writes one wins: counters would lose increments.
+pub(crate) const LAST_WINS: &[&str] = &["read", "write", "add", "remove", "read-set"];
 const CLIENT_PORT: u16 = 7400;
 const PEER_PORT: u16 = 7401;
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);

@@ -6,18 +6,24 @@ use std::time::{Duration, Instant};
 
 use checkers::history::Value;
 use fixtures::config::{Replication, Switch};
-use fixtures::protocol::{Fence, Fenced, OpError, Promote, Promoted, Role, Status};
+use fixtures::failpoint::{Action, Arm, Failpoint};
+use fixtures::protocol::{
+    Fence, Fenced, LogPage, OpError, Promote, Promoted, Resolution, Role, Status,
+};
+use fixtures::record::Record;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::failover::{self, Consulted};
-use super::{CLIENT_PORT, Crowd, HOME, Nodes, START_LIMIT};
-use crate::cluster::{Db, DbError, Equal, Job, Leaders, Node, Processes};
+use super::{CLIENT_PORT, Crowd, HOME, Nodes, START_LIMIT, testimony};
+use crate::cluster::{AtStep, Db, DbError, Equal, Job, Leaders, Node, Processes, Steps, Testimony};
 use crate::remote::on_all;
 use crate::systems::http::in_words;
 
 /// How long a healthy node may take to answer the operator.
 pub(super) const ASK_LIMIT: Duration = Duration::from_millis(500);
+/// How long a node may take to say what it is while the load runs: the nemesis waits so long.
+const OBSERVE_LIMIT: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_millis(10);
 
 impl Nodes {
@@ -104,6 +110,40 @@ impl Nodes {
         .await;
         let granted = answers.unwrap_or_default().into_iter().flatten();
         granted.filter(|(_, answer)| answer.granted).collect()
+    }
+
+    /// Those of the chosen that do not say what they are.
+    async fn silent(&self, nodes: &[Node], chosen: &[usize]) -> Vec<usize> {
+        let asked = on_all(chosen, async |position| {
+            let answers = self.status(&nodes[*position]).await.is_ok();
+            Ok::<_, DbError>((!answers).then_some(*position))
+        })
+        .await;
+        asked.unwrap_or_default().into_iter().flatten().collect()
+    }
+
+    async fn testimonies_of(&self, node: &Node) -> Result<Vec<Testimony>, DbError> {
+        if self.leaders().is_none() {
+            let path = "/resolutions";
+            let resolved: Vec<Resolution> = self.ask(node, path, None::<&()>).await?;
+            let told = resolved
+                .iter()
+                .map(|one| testimony::resolved(&node.name, one));
+            return Ok(told.collect());
+        }
+        let applied = self.status(node).await?.applied;
+        let mut records: Vec<Record> = Vec::new();
+        loop {
+            let from = records.last().map_or(1, |record| record.position + 1);
+            let path = format!("/log?from={from}");
+            let page: LogPage = self.ask(node, &path, None::<&()>).await?;
+            let done = page.records.is_empty();
+            records.extend(page.records);
+            if done || records.last().is_some_and(|last| last.position >= applied) {
+                let told = testimony::node_log(&node.name, applied, &records);
+                return Ok(told.into_iter().collect());
+            }
+        }
     }
 
     async fn failover(&self, nodes: &[Node], reachable: &[usize]) -> Result<Value, DbError> {
@@ -208,15 +248,7 @@ pub(super) fn describe(status: &Status) -> Value {
         .map(|dropped| dropped.writes.len())
         .sum();
     Value::map([
-        (
-            "role",
-            Value::str(match status.role {
-                Role::Leader => "leader",
-                Role::Follower => "follower",
-                Role::Candidate => "candidate",
-                Role::Peer => "peer",
-            }),
-        ),
+        ("role", Value::str(testimony::role(status.role))),
         ("epoch", number(status.epoch)),
         ("log-end", number(status.last_position)),
         ("applied", number(status.applied)),
@@ -297,7 +329,31 @@ impl Db for Nodes {
         vec![self.daemon().log(), config.to_string_lossy().into_owned()]
     }
 
+    fn statuses<'a>(&'a self, nodes: &'a [Node]) -> Option<Job<'a, Value>> {
+        self.leaders()?;
+        Some(Box::pin(async move {
+            let limit = OBSERVE_LIMIT;
+            let asked = on_all(nodes, async |node| {
+                let status = tokio::time::timeout(limit, self.status(node)).await;
+                Ok::<_, DbError>(status.ok().and_then(Result::ok))
+            })
+            .await?;
+            Ok(testimony::statuses(asked.iter().flatten()))
+        }))
+    }
+
+    fn testimonies<'a>(&'a self, nodes: &'a [Node]) -> Job<'a, Vec<Testimony>> {
+        Box::pin(async move {
+            let told = on_all(nodes, async |node| self.testimonies_of(node).await).await?;
+            Ok(told.into_iter().flatten().collect())
+        })
+    }
+
     fn processes(&self) -> Option<&dyn Processes> {
+        Some(self)
+    }
+
+    fn steps(&self) -> Option<&dyn Steps> {
         Some(self)
     }
 
@@ -341,6 +397,72 @@ impl Processes for Nodes {
 
     fn resume<'a>(&'a self, node: &'a Node) -> Job<'a, String> {
         Box::pin(async move { self.daemon().resume(node).await })
+    }
+}
+
+impl Steps for Nodes {
+    fn fail_at<'a>(
+        &'a self,
+        nodes: &'a [Node],
+        chosen: &'a [usize],
+        step: &'a str,
+        action: AtStep,
+        limit: Duration,
+    ) -> Job<'a, (Vec<usize>, String)> {
+        Box::pin(async move {
+            let order = Arm {
+                at: Failpoint::find(step).ok_or_else(|| {
+                    system(
+                        "fail at a step",
+                        "the nodes",
+                        format!("none is called {step:?}"),
+                    )
+                })?,
+                action: match action {
+                    AtStep::Kill => Action::Kill,
+                    AtStep::Stop => Action::Stop,
+                },
+                after: 0,
+            };
+            on_all(chosen, async |position| {
+                let node = &nodes[*position];
+                self.ask::<bool>(node, "/admin/failpoint", Some(&order))
+                    .await
+                    .map(drop)
+            })
+            .await?;
+            let begun = Instant::now();
+            loop {
+                let silent = self.silent(nodes, chosen).await;
+                if silent.is_empty() && begun.elapsed() < limit {
+                    tokio::time::sleep(POLL).await;
+                    continue;
+                }
+                // Whoever takes the order back lives, and goes on living.
+                let spared = on_all(chosen, async |position| {
+                    let node = &nodes[*position];
+                    let disarmed = self.ask::<bool>(node, "/admin/disarm", Some(&())).await;
+                    Ok::<_, DbError>(disarmed.is_ok().then_some(*position))
+                })
+                .await?;
+                let lives = |node: &&usize| spared.contains(&Some(**node));
+                let failed = chosen.iter().filter(|node| !lives(node)).copied();
+                let failed: Vec<usize> = failed.collect();
+                if failed.is_empty() {
+                    let why = format!("no node came to {step} within {} ms", limit.as_millis());
+                    return Ok((failed, why));
+                }
+                let proofs = on_all(&failed, async |position| {
+                    let node = &nodes[*position];
+                    match action {
+                        AtStep::Kill => self.daemon().prove_gone(node).await,
+                        AtStep::Stop => self.daemon().prove_stopped(node).await,
+                    }
+                })
+                .await?;
+                return Ok((failed, format!("at {step}: {}", proofs.join("; "))));
+            }
+        })
     }
 }
 

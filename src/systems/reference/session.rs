@@ -6,12 +6,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use checkers::history::Value;
-use fixtures::protocol::{
-    Answer, Context, ErrorCode, OpError, Operation, Request, RequestId, Response,
-};
+use fixtures::protocol::{Context, ErrorCode, OpError, Request, RequestId, Response};
 use workloads::generator::Invocation;
 
-use super::{Crowd, Directory};
+use super::{Crowd, Directory, words};
 use crate::client::{Clientele, Outcome, Reply};
 use crate::systems::routing::{Heard, Router, Routing};
 
@@ -23,7 +21,10 @@ pub fn definite_errors() -> impl Iterator<Item = (ErrorCode, bool)> {
 }
 
 /// What all clients of a run share.
-pub(super) struct Sessions(Routing);
+pub(super) struct Sessions {
+    routing: Routing,
+    workload: &'static str,
+}
 
 impl Sessions {
     /// All slots begin by believing that the first of the nodes leads.
@@ -34,15 +35,20 @@ impl Sessions {
         crowd: Crowd,
     ) -> Self {
         let routing = Routing::new(names, clientele, directory);
-        Self(match crowd {
+        let routing = match crowd {
             Crowd::Led => routing,
             Crowd::Peers | Crowd::Parts => routing.among_equals(),
-        })
+        };
+        Self {
+            routing,
+            workload: clientele.workload,
+        }
     }
 
     pub(super) fn open(&self, slot: usize, process: u32) -> Session {
         Session {
-            router: self.0.open(slot, process),
+            router: self.routing.open(slot, process),
+            workload: self.workload,
             process,
             number: 0,
             seen: 0,
@@ -54,6 +60,7 @@ impl Sessions {
 /// One process, one operation at a time.
 pub(super) struct Session {
     router: Router,
+    workload: &'static str,
     process: u32,
     number: u64,
     /// The log position that this client's reads must not fall behind, where nodes read for a
@@ -68,6 +75,8 @@ pub(super) struct Session {
 pub(super) struct Asked {
     pub(super) position: usize,
     pub(super) request: Request,
+    /// What the workload gave the operation.
+    argument: Value,
 }
 
 /// Why a request has no answer.
@@ -88,7 +97,8 @@ impl Session {
     ///
     /// The client's reply, if the system has no such operation and nothing must be sent.
     pub(super) fn ask(&mut self, op: &Invocation) -> Result<Asked, Reply> {
-        let operation = operation(op).map_err(|reason| Reply {
+        let operation = words::operation(op, self.workload, self.process);
+        let operation = operation.map_err(|reason| Reply {
             outcome: Outcome::Fail(reason),
             node: op.node.clone(),
         })?;
@@ -100,6 +110,7 @@ impl Session {
         };
         Ok(Asked {
             position,
+            argument: op.value.clone(),
             request: Request {
                 id,
                 context: self.contexts.get(operation.key()).cloned(),
@@ -121,7 +132,7 @@ impl Session {
             }
         }
         Reply {
-            outcome: outcome(answer, &asked.request.op),
+            outcome: outcome(answer, asked),
             node: Some(self.router.name(asked.position)),
         }
     }
@@ -140,76 +151,10 @@ fn heard(answer: &Result<Response, Silence>) -> Heard<'_> {
     }
 }
 
-/// What the node is asked for an operation of a workload.
-fn operation(op: &Invocation) -> Result<Operation, String> {
-    let key = match &op.key {
-        Some(Value::Str(text)) => text.to_string(),
-        Some(Value::Int(number)) => number.to_string(),
-        other => return Err(format!("{} needs a key, not {other:?}", op.f)),
-    };
-    let number = |value: &Value| {
-        value
-            .as_int()
-            .ok_or_else(|| format!("{} needs a whole number, not {value}", op.f))
-    };
-    Ok(match op.f.as_str() {
-        "read" => Operation::Get { key },
-        "write" => Operation::Put {
-            key,
-            value: number(&op.value)?,
-        },
-        "cas" => {
-            let Some([old, new]) = op.value.as_list() else {
-                return Err(format!("cas needs two values, not {}", op.value));
-            };
-            Operation::Cas {
-                key,
-                old: old.as_int(),
-                new: number(new)?,
-            }
-        }
-        "remove" => Operation::SetRemove {
-            key,
-            element: number(&op.value)?,
-        },
-        "add" => Operation::SetAdd {
-            key,
-            element: number(&op.value)?,
-        },
-        "read-set" => Operation::SetRead { key },
-        "final-read" => Operation::LocalGet { key },
-        "final-read-set" => Operation::LocalSetRead { key },
-        other => return Err(format!("this system has no operation {other:?}")),
-    })
-}
-
-/// What was written: the result of an operation that has no other.
-fn argument(asked: &Operation) -> Value {
-    match asked {
-        Operation::Put { value, .. } => Value::Int(*value),
-        Operation::SetAdd { element, .. } | Operation::SetRemove { element, .. } => {
-            Value::Int(*element)
-        }
-        Operation::Cas { old, new, .. } => {
-            Value::List(vec![old.map_or(Value::Nil, Value::Int), Value::Int(*new)])
-        }
-        Operation::Get { .. }
-        | Operation::Delete { .. }
-        | Operation::SetRead { .. }
-        | Operation::LocalGet { .. }
-        | Operation::LocalSetRead { .. }
-        | Operation::CounterAdd { .. }
-        | Operation::CounterRead { .. }
-        | Operation::Txn { .. }
-        | Operation::LocalCounterRead { .. }
-        | Operation::LocalListRead { .. } => Value::Nil,
-    }
-}
-
 /// Every error is unknown unless it is in the table; an operation that only reads has failed
 /// on any error, having changed nothing.
-fn outcome(answer: Result<Response, Silence>, asked: &Operation) -> Outcome {
-    let reads = asked.is_read();
+fn outcome(answer: Result<Response, Silence>, asked: &Asked) -> Outcome {
+    let reads = asked.request.op.is_read();
     let unknown = |reason| {
         if reads {
             Outcome::Fail(reason)
@@ -218,19 +163,11 @@ fn outcome(answer: Result<Response, Silence>, asked: &Operation) -> Outcome {
         }
     };
     match answer {
-        Ok(Response::Done(done)) => Outcome::Ok(match done.result {
-            Answer::Written => argument(asked),
-            Answer::Register(value) => value.map_or(Value::Nil, Value::Int),
-            // One is a value like any other, and none an absent one.
-            Answer::Siblings(values) if values.len() < 2 => values
-                .first()
-                .map_or(Value::Nil, |value| Value::Int(*value)),
-            Answer::Set(elements) | Answer::Siblings(elements) | Answer::List(elements) => {
-                Value::List(elements.into_iter().map(Value::Int).collect())
-            }
-            Answer::Counter(value) => Value::Int(value),
-            Answer::Txn(_) => Value::Nil,
-        }),
+        Ok(Response::Done(done)) => Outcome::Ok(words::result(
+            done.result,
+            &asked.argument,
+            &asked.request.op,
+        )),
         Ok(Response::Error(OpError { code, message, .. })) => {
             let reason = format!("{code:?}: {message}");
             if code.definite() {
@@ -247,19 +184,31 @@ fn outcome(answer: Result<Response, Silence>, asked: &Operation) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use checkers::history::F;
+    use fixtures::protocol::Operation;
 
     use super::*;
 
-    fn write() -> Operation {
-        Operation::Put {
-            key: "r1".into(),
-            value: 7,
+    fn asked(op: Operation) -> Asked {
+        let id = RequestId {
+            client: 0,
+            number: 1,
+        };
+        Asked {
+            position: 0,
+            request: Request::new(id, op),
+            argument: Value::Nil,
         }
     }
 
-    fn read() -> Operation {
-        Operation::Get { key: "r1".into() }
+    fn write() -> Asked {
+        asked(Operation::Put {
+            key: "r1".into(),
+            value: 7,
+        })
+    }
+
+    fn read() -> Asked {
+        asked(Operation::Get { key: "r1".into() })
     }
 
     fn error(code: ErrorCode) -> Result<Response, Silence> {
@@ -290,13 +239,5 @@ mod tests {
             ));
             assert!(matches!(outcome(Err(silence), &read()), Outcome::Fail(_)));
         }
-    }
-
-    #[test]
-    fn what_the_system_lacks_is_refused_before_it_is_sent() {
-        let pop = Invocation::new(F::new("pop"), Some(Value::str("q")), Value::Nil);
-        assert!(operation(&pop).unwrap_err().contains("no operation"));
-        let write = Invocation::new(F::new("write"), Some(Value::str("r")), Value::str("x"));
-        assert!(operation(&write).unwrap_err().contains("whole number"));
     }
 }

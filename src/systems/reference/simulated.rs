@@ -12,6 +12,7 @@ use std::time::Duration;
 use checkers::history::{Nanos, Value};
 use fixtures::config::{Mode, Replication, Switch};
 use fixtures::drive::sim::{Event, Network, Outcome, Sim};
+use fixtures::failpoint::{Action, Arm, Failpoint};
 use fixtures::protocol::{Promoted, Request, Response, Status};
 use fixtures::replica::{self, MILLISECOND, Replica, Token};
 use workloads::generator::Invocation;
@@ -19,9 +20,9 @@ use workloads::generator::Invocation;
 use super::failover::{self, Consulted};
 use super::operator::{self, ASK_LIMIT};
 use super::session::{Asked, Session, Sessions, Silence};
-use super::{Crowd, Directory};
+use super::{Crowd, Directory, testimony};
 use crate::client::{Clientele, Reply};
-use crate::cluster::Equal;
+use crate::cluster::{Equal, Testimony};
 
 /// Messages of nodes, clients and operator take this long, and disks too: a local network and a
 /// modest disk, so that operations overlap and followers lag.
@@ -58,7 +59,16 @@ pub struct Simulated<R: Replica> {
     /// When the clients' patience ends.
     deadlines: BTreeSet<(Nanos, Token)>,
     failover: Option<Failover>,
+    /// Who is to fail at a step.
+    ambush: Option<Ambush>,
     ended: Vec<Ended>,
+}
+
+/// Nodes that were told to fail at a step, and how long is waited for one of them.
+struct Ambush {
+    nodes: Vec<usize>,
+    step: Failpoint,
+    deadline: Nanos,
 }
 
 /// Something that was asked for has come to an end.
@@ -75,6 +85,8 @@ pub enum Ended {
     },
     /// The operator's promotion: what was done, or why nothing was, in words.
     Promotion(Result<Value, String>),
+    /// Nodes that were to fail at a step: those that did, or why none did, in words.
+    Ambush(Result<Vec<usize>, String>),
 }
 
 struct Open {
@@ -134,6 +146,7 @@ where
             open: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             failover: None,
+            ambush: None,
             ended: Vec::new(),
         }
     }
@@ -196,15 +209,58 @@ where
             let patience = self.deadlines.first().map(|(at, _)| *at);
             let operator = self.failover.as_ref().map(|failover| failover.deadline);
             let again = self.repeats.first_key_value().map(|((at, _), _)| *at);
-            let due = [patience, operator, again].into_iter().flatten();
+            // Who fails at a step does so without a word.
+            let look = self.ambush.as_ref().map(|_| self.now() + MILLISECOND);
+            let due = [patience, operator, again, look].into_iter().flatten();
             let due = due.fold(until, Nanos::min);
             for event in self.sim.step_until_event(due) {
                 self.answered(event);
             }
             self.run_out_of_patience();
             self.repeat();
+            self.spring();
         }
         std::mem::take(&mut self.ended)
+    }
+
+    /// Has the first of these nodes that comes to a step be killed there, or stopped; the
+    /// others are left alone then. A step that none comes to in time ends in an error.
+    pub fn fail_at(&mut self, nodes: &[usize], step: Failpoint, action: Action, within: Duration) {
+        for node in nodes {
+            let order = Arm {
+                at: step,
+                action,
+                after: 0,
+            };
+            self.sim.arm(*node, order);
+        }
+        self.ambush = Some(Ambush {
+            nodes: nodes.to_vec(),
+            step,
+            deadline: self.now() + nanos(within),
+        });
+    }
+
+    /// Looks whether a node has failed at its step.
+    fn spring(&mut self) {
+        let Some(ambush) = &self.ambush else { return };
+        let struck = |node: &&usize| !self.sim.is_up(**node) || self.sim.is_paused(**node);
+        let struck: Vec<usize> = ambush.nodes.iter().filter(struck).copied().collect();
+        if struck.is_empty() && self.now() < ambush.deadline {
+            return;
+        }
+        for node in &ambush.nodes {
+            self.sim.disarm(*node);
+        }
+        let stopped = struck.iter().filter(|node| self.sim.is_paused(**node));
+        self.paused.extend(stopped);
+        let done = if struck.is_empty() {
+            Err(format!("no node came to {} in time", ambush.step.name()))
+        } else {
+            Ok(struck)
+        };
+        self.ambush = None;
+        self.ended.push(Ended::Ambush(done));
     }
 
     /// Kills a node.
@@ -291,6 +347,35 @@ where
         let all: Option<Vec<Status>> = statuses.into_iter().collect();
         let reached = all.is_some_and(|all| operator::equal(self.crowd, &all).is_ok());
         Equal { reached, states }
+    }
+
+    /// What the nodes that answer say of themselves; none where nobody leads.
+    #[must_use]
+    pub fn observe(&self) -> Option<Value> {
+        let led = self.crowd == Crowd::Led;
+        led.then(|| testimony::statuses(self.statuses().iter().flatten()))
+    }
+
+    /// What the nodes keep that proves something.
+    #[must_use]
+    pub fn testimonies(&self) -> Vec<Testimony> {
+        let mut told = Vec::new();
+        for (node, status) in self.statuses().into_iter().enumerate() {
+            let Some(status) = status else { continue };
+            let name = &self.names[node];
+            if self.crowd == Crowd::Led {
+                let mut records = Vec::new();
+                while let Some(page) = self.sim.log(node, 1 + records.len() as u64)
+                    && !page.records.is_empty()
+                {
+                    records.extend(page.records);
+                }
+                told.extend(testimony::node_log(name, status.applied, &records));
+            }
+            let resolved = self.sim.resolutions(node);
+            told.extend(resolved.iter().map(|one| testimony::resolved(name, one)));
+        }
+        told
     }
 
     /// The node that leads with the highest epoch, by position, among those that answer.

@@ -14,7 +14,7 @@ use super::{Container, Element, NOWHERE};
 use crate::calls::{Calls, NEVER, NO_VALUE, Rank};
 use crate::history::Kind;
 use crate::history::dictionary::NIL;
-use crate::linearizable::cores::{on_cores, shares, workers};
+use crate::linearizable::cores::{filled, on_cores, shares, workers};
 use crate::linearizable::grouping::{Merged, high_half, low_half, narrow, pack, sort_nearly};
 use crate::linearizable::infer::Ignored;
 
@@ -78,7 +78,7 @@ impl Container {
         let len = range.len();
         let mut share = Share {
             first,
-            list: vec![[[0; 2]; 2]; len],
+            list: filled([[0; 2]; 2], len),
             empties: Vec::new(),
         };
         let does = self.does(calls);

@@ -10,7 +10,7 @@ use super::Elements;
 use crate::calls::{BEFORE, Calls, NO_VALUE, Rank};
 use crate::history::Kind;
 use crate::history::dictionary::{FALSE, TRUE};
-use crate::linearizable::cores::{on_cores, shares, workers};
+use crate::linearizable::cores::{filled, on_cores, shares, workers};
 use crate::linearizable::exact::Finding;
 use crate::linearizable::grouping::narrow;
 use crate::linearizable::infer::Ignored;
@@ -110,8 +110,8 @@ impl Share {
         let removes = does.iter().flatten().any(|does| *does == Does::Remove);
         let mut share = Self {
             first,
-            list: vec![Known::default(); range.len()],
-            removals: vec![Removal::default(); if removes { range.len() } else { 0 }],
+            list: filled(Known::default(), range.len()),
+            removals: filled(Removal::default(), if removes { range.len() } else { 0 }),
             reads: false,
             adds: false,
         };
