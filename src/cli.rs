@@ -57,6 +57,12 @@ enum Command {
     Demo(DemoArgs),
     /// Carry out trials of the reference nodes in memory, in virtual time, with many seeds.
     Sim(commands::sim::SimArgs),
+    /// Have every deliberate bug found, and no correct mode accused.
+    Selftest(commands::selftest::SelftestArgs),
+    /// Measure every mode under every fault: what it keeps, and what that costs.
+    Matrix(commands::matrix::MatrixArgs),
+    /// Measure all quorums of reads and writes: what is stale, what is lost, how long it takes.
+    Quorum(commands::quorum::QuorumArgs),
     /// Judge a recorded run, or a history that anybody recorded.
     Check(CheckArgs),
     /// Print what became of every write, as comma-separated values.
@@ -427,6 +433,11 @@ pub fn main() -> u8 {
         Command::Run(args) => run_trials(&args, charset),
         Command::Demo(args) => run_demo(&args, charset),
         Command::Sim(args) => coded(commands::sim::run(&args, charset)),
+        Command::Selftest(args) if args.lab => selftest_on_lab(&args, charset),
+        Command::Selftest(args) => coded(commands::selftest::run(&args, charset)),
+        Command::Matrix(args) if args.lab => matrix_on_lab(&args, charset),
+        Command::Matrix(args) => coded(commands::matrix::run(&args, charset, &mut complain)),
+        Command::Quorum(args) => coded(commands::quorum::run(&args, charset)),
         Command::Check(args) => check(&args, charset),
         Command::Ledger(args) => Ok(ledger(&args)),
         Command::Verify(args) => verify_certificate(&args),
@@ -512,18 +523,83 @@ fn run_trials(args: &RunArgs, charset: Charset) -> Result<u8, Refusal> {
         "campaign".into()
     };
     let after = After {
-        again: None,
         tally: args.tally,
+        ..After::default()
     };
     carry_out(&plans, &name, after, &args.common, charset)
 }
 
 /// What is printed of a campaign besides its table.
-struct After {
+#[derive(Default)]
+struct After<'a> {
     /// The command that repeats it.
     again: Option<String>,
     /// Whether the seeds of a trial are counted together, instead of a row for each.
     tally: bool,
+    /// The campaign's directory, if it is not a new one.
+    directory: Option<PathBuf>,
+    /// Makes a table of its own of the verdicts, and the exit code.
+    summed: Option<&'a Summed<'a>>,
+}
+
+type Summed<'a> = dyn Fn(&[RunVerdict], &Path) -> Result<(String, u8), commands::Refused> + 'a;
+
+impl Common {
+    /// Everything as it is by default, but for where runs are recorded and what is deployed.
+    fn recording_in(runs: &Path, node_binary: Option<&PathBuf>) -> Self {
+        Self {
+            runs: runs.to_owned(),
+            node_binary: node_binary.cloned(),
+            images: ImagesArgs { images: None },
+            progress: Mode::Auto,
+            format: Format::Human,
+            stop_on_first: false,
+            expect: Vec::new(),
+            partition: None,
+        }
+    }
+}
+
+fn selftest_on_lab(
+    args: &commands::selftest::SelftestArgs,
+    charset: Charset,
+) -> Result<u8, Refusal> {
+    let refused = |refused: commands::Refused| Refusal(refused.code, refused.sentence);
+    let plans = commands::selftest::on_lab(args).map_err(refused)?;
+    let after = After {
+        summed: Some(&|verdicts, _| Ok(commands::selftest::summed(args, verdicts, charset))),
+        ..After::default()
+    };
+    carry_out(
+        &plans,
+        "selftest",
+        after,
+        &Common::recording_in(&args.runs, args.node_binary.as_ref()),
+        charset,
+    )
+}
+
+fn matrix_on_lab(args: &commands::matrix::MatrixArgs, charset: Charset) -> Result<u8, Refusal> {
+    let refused = |refused: commands::Refused| Refusal(refused.code, refused.sentence);
+    let (plans, there) = commands::matrix::on_lab(args).map_err(refused)?;
+    if plans.is_empty() {
+        let directory = args.into.as_deref().unwrap_or(&args.runs);
+        return coded(commands::matrix::summed(&there, &[], directory, charset));
+    }
+    let after = After {
+        directory: args.into.clone(),
+        summed: Some(&|verdicts, directory| {
+            commands::matrix::summed(&there, verdicts, directory, charset)
+        }),
+        ..After::default()
+    };
+    carry_out(
+        &plans,
+        "matrix",
+        after,
+        &Common::recording_in(&args.runs, args.node_binary.as_ref()),
+        charset,
+    )
 }
 
 /// The flag adds to what a plan says itself.
@@ -579,7 +655,7 @@ fn run_demo(args: &DemoArgs, charset: Charset) -> Result<u8, Refusal> {
     let again = format!("{} demo {seeds}{only}{early}", program());
     let after = After {
         again: Some(again),
-        tally: false,
+        ..After::default()
     };
     carry_out(&plans, "demo", after, &args.common, charset)
 }
@@ -588,7 +664,7 @@ fn run_demo(args: &DemoArgs, charset: Charset) -> Result<u8, Refusal> {
 fn carry_out(
     plans: &[Plan],
     name: &str,
-    after: After,
+    after: After<'_>,
     common: &Common,
     charset: Charset,
 ) -> Result<u8, Refusal> {
@@ -602,6 +678,10 @@ fn carry_out(
         return Err(Refusal(4, "this part holds none of the runs".to_owned()));
     }
     let plans = &plans[..];
+    for plan in plans {
+        plan.on_hosts()
+            .map_err(|sentence| Refusal(USAGE, sentence))?;
+    }
     let needed = plans
         .iter()
         .filter(|plan| plan.uses_lab())
@@ -711,12 +791,15 @@ async fn carry_out_on(
     plans: &[Plan],
     lab_hosts: &[Host],
     name: &str,
-    after: After,
+    after: After<'_>,
     common: &Common,
     charset: Charset,
 ) -> Result<u8, Refusal> {
     let not_valid = |error: store::StoreError| Refusal(NOT_VALID, format!("failed to {error}"));
-    let directory = store::new_run(&common.runs, name).map_err(not_valid)?;
+    let directory = match &after.directory {
+        Some(directory) => directory.clone(),
+        None => store::new_run(&common.runs, name).map_err(not_valid)?,
+    };
     let stop = Arc::new(AtomicBool::new(false));
     let progress = if common.live {
         Mode::Live
@@ -751,6 +834,9 @@ async fn carry_out_on(
     let verdict = campaign::run(plans, lab_hosts, &directory, &surroundings, told)
         .await
         .map_err(|error| Refusal(NOT_VALID, error.to_string()))?;
+    if let Some(summed) = after.summed {
+        return coded(summed(&verdict.runs, &directory));
+    }
     print_outcome(plans, &verdict, &directory, &after, common.format, charset);
     if verdict.runs.len() > 1
         && let Err(refused) = commands::merge::page(&directory)
@@ -831,7 +917,7 @@ fn print_outcome(
     plans: &[Plan],
     verdict: &CampaignVerdict,
     directory: &Path,
-    after: &After,
+    after: &After<'_>,
     format: Format,
     charset: Charset,
 ) {
@@ -1091,23 +1177,34 @@ fn list(what: Listing, charset: Charset) -> u8 {
             render(&["system", "what it is", "operations"], &rows, charset)
         }
         Listing::Faults => {
-            let rows = [FaultKind::Partition, FaultKind::Kill, FaultKind::Pause].map(|kind| {
-                let targets = match kind {
-                    FaultKind::Partition => "leader, follower, random, halves, one-way",
-                    FaultKind::Kill | FaultKind::Pause => "leader, follower, random, all",
+            let rows = FaultKind::ALL.map(|kind| {
+                let place = if kind.is_for_hosts() {
+                    "on hosts, in memory"
+                } else {
+                    "in memory"
                 };
                 let steps = match kind {
-                    FaultKind::Partition => String::new(),
                     FaultKind::Kill | FaultKind::Pause => {
                         Failpoint::ALL.map(Failpoint::name).join(", ")
                     }
+                    FaultKind::Partition
+                    | FaultKind::Clock
+                    | FaultKind::Repeat
+                    | FaultKind::Slow => String::new(),
                 };
-                own(&[kind.as_str(), targets, kind.undone_by(), &steps])
+                own(&[
+                    kind.as_str(),
+                    kind.targets(),
+                    kind.undone_by(),
+                    place,
+                    &steps,
+                ])
             });
             let columns = [
                 "fault",
                 "targets",
                 "undone by",
+                "where",
                 "at a step of reference nodes",
             ];
             render(&columns, &rows, charset)
