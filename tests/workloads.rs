@@ -233,6 +233,34 @@ fn merged_counters_lose_nothing() {
     }
 }
 
+/// Nodes that ask nobody give out ids of their own, and remember them.
+#[test]
+fn ids_need_no_order_but_a_memory() {
+    let faults = [
+        ("calm", String::new()),
+        ("one-cut-off", fault("partition", "random")),
+        ("one-killed", fault("kill", "random")),
+        ("all-killed", fault("kill", "all")),
+    ];
+    for system in ["multi-leader", "leaderless"] {
+        for (name, faults) in &faults {
+            let plan = trial(
+                &format!("{system}-ids-{name}"),
+                &format!("system = \"{system}\""),
+                &of_workload("unique-ids"),
+                faults,
+            );
+            let told = otherwise(&plan);
+            assert!(told.is_empty(), "{told:#?}");
+        }
+        let forgetful =
+            format!("system = \"{system}\"\n[{system}]\nbugs = [\"counter-lost-increment\"]");
+        let load = of_workload("unique-ids");
+        let plan = trial(&format!("{system}-ids-forgotten"), &forgetful, &load, "");
+        breaks(&plan, &["unique-ids"], 15);
+    }
+}
+
 #[test]
 fn what_a_mode_cannot_offer_is_refused_before_anything_is_deployed() {
     let refused = |system: &str, workload: &str| {

@@ -424,11 +424,15 @@ impl Steps for Nodes {
                 },
                 after: 0,
             };
+            // Who is silent before has not failed at the step.
+            let before = self.silent(nodes, chosen).await;
+            let up = chosen.iter().filter(|node| !before.contains(node)).copied();
+            let chosen: &[usize] = &up.collect::<Vec<_>>();
+            // Who comes to the step at once may fail before it answers.
             on_all(chosen, async |position| {
                 let node = &nodes[*position];
-                self.ask::<bool>(node, "/admin/failpoint", Some(&order))
-                    .await
-                    .map(drop)
+                let armed = self.ask::<bool>(node, "/admin/failpoint", Some(&order));
+                Ok::<_, DbError>(armed.await.is_ok())
             })
             .await?;
             let begun = Instant::now();
