@@ -552,6 +552,7 @@ impl Common {
             node_binary: node_binary.cloned(),
             images: ImagesArgs { images: None },
             progress: Mode::Auto,
+            live: false,
             format: Format::Human,
             stop_on_first: false,
             expect: Vec::new(),
