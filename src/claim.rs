@@ -92,6 +92,15 @@ impl Claim {
         self.checker
     }
 
+    /// What its report is called: with a bound, the claim itself.
+    #[must_use]
+    pub fn reported_as(self) -> Cow<'static, str> {
+        match self.bound {
+            Some(_) => self.to_string().into(),
+            None => self.checker.into(),
+        }
+    }
+
     /// The figure of its checker that says how much there was to judge, and the word for that.
     #[must_use]
     pub fn measure(self) -> Option<(&'static str, &'static str)> {

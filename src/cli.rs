@@ -57,6 +57,12 @@ enum Command {
     Demo(DemoArgs),
     /// Carry out trials of the reference nodes in memory, in virtual time, with many seeds.
     Sim(commands::sim::SimArgs),
+    /// Have every deliberate bug found, and no correct mode accused.
+    Selftest(commands::selftest::SelftestArgs),
+    /// Measure every mode under every fault: what it keeps, and what that costs.
+    Matrix(commands::matrix::MatrixArgs),
+    /// Measure all quorums of reads and writes: what is stale, what is lost, how long it takes.
+    Quorum(commands::quorum::QuorumArgs),
     /// Judge a recorded run, or a history that anybody recorded.
     Check(CheckArgs),
     /// Print what became of every write, as comma-separated values.
@@ -120,6 +126,9 @@ struct Common {
     /// How progress is shown.
     #[arg(long, default_value = "auto", env = "SCHISM_PROGRESS")]
     progress: Mode,
+    /// Watch the run on the whole screen: the same as --progress live.
+    #[arg(long, conflicts_with = "progress")]
+    live: bool,
     /// What is printed on standard output.
     #[arg(long, default_value = "human", env = "SCHISM_FORMAT")]
     format: Format,
@@ -319,9 +328,9 @@ struct ConvertArgs {
     from: PathBuf,
     /// The file to write.
     to: PathBuf,
-    /// The format to write.
+    /// The format to write; if not said, what the file's name ends in.
     #[arg(long, value_parser = format_named)]
-    format: history::Format,
+    format: Option<history::Format>,
 }
 
 fn format_named(name: &str) -> Result<history::Format, String> {
@@ -424,6 +433,11 @@ pub fn main() -> u8 {
         Command::Run(args) => run_trials(&args, charset),
         Command::Demo(args) => run_demo(&args, charset),
         Command::Sim(args) => coded(commands::sim::run(&args, charset)),
+        Command::Selftest(args) if args.lab => selftest_on_lab(&args, charset),
+        Command::Selftest(args) => coded(commands::selftest::run(&args, charset)),
+        Command::Matrix(args) if args.lab => matrix_on_lab(&args, charset),
+        Command::Matrix(args) => coded(commands::matrix::run(&args, charset, &mut complain)),
+        Command::Quorum(args) => coded(commands::quorum::run(&args, charset)),
         Command::Check(args) => check(&args, charset),
         Command::Ledger(args) => Ok(ledger(&args)),
         Command::Verify(args) => verify_certificate(&args),
@@ -509,18 +523,84 @@ fn run_trials(args: &RunArgs, charset: Charset) -> Result<u8, Refusal> {
         "campaign".into()
     };
     let after = After {
-        again: None,
         tally: args.tally,
+        ..After::default()
     };
     carry_out(&plans, &name, after, &args.common, charset)
 }
 
 /// What is printed of a campaign besides its table.
-struct After {
+#[derive(Default)]
+struct After<'a> {
     /// The command that repeats it.
     again: Option<String>,
     /// Whether the seeds of a trial are counted together, instead of a row for each.
     tally: bool,
+    /// The campaign's directory, if it is not a new one.
+    directory: Option<PathBuf>,
+    /// Makes a table of its own of the verdicts, and the exit code.
+    summed: Option<&'a Summed<'a>>,
+}
+
+type Summed<'a> = dyn Fn(&[RunVerdict], &Path) -> Result<(String, u8), commands::Refused> + 'a;
+
+impl Common {
+    /// Everything as it is by default, but for where runs are recorded and what is deployed.
+    fn recording_in(runs: &Path, node_binary: Option<&PathBuf>) -> Self {
+        Self {
+            runs: runs.to_owned(),
+            node_binary: node_binary.cloned(),
+            images: ImagesArgs { images: None },
+            progress: Mode::Auto,
+            live: false,
+            format: Format::Human,
+            stop_on_first: false,
+            expect: Vec::new(),
+            partition: None,
+        }
+    }
+}
+
+fn selftest_on_lab(
+    args: &commands::selftest::SelftestArgs,
+    charset: Charset,
+) -> Result<u8, Refusal> {
+    let refused = |refused: commands::Refused| Refusal(refused.code, refused.sentence);
+    let plans = commands::selftest::on_lab(args).map_err(refused)?;
+    let after = After {
+        summed: Some(&|verdicts, _| Ok(commands::selftest::summed(args, verdicts, charset))),
+        ..After::default()
+    };
+    carry_out(
+        &plans,
+        "selftest",
+        after,
+        &Common::recording_in(&args.runs, args.node_binary.as_ref()),
+        charset,
+    )
+}
+
+fn matrix_on_lab(args: &commands::matrix::MatrixArgs, charset: Charset) -> Result<u8, Refusal> {
+    let refused = |refused: commands::Refused| Refusal(refused.code, refused.sentence);
+    let (plans, there) = commands::matrix::on_lab(args).map_err(refused)?;
+    if plans.is_empty() {
+        let directory = args.into.as_deref().unwrap_or(&args.runs);
+        return coded(commands::matrix::summed(&there, &[], directory, charset));
+    }
+    let after = After {
+        directory: args.into.clone(),
+        summed: Some(&|verdicts, directory| {
+            commands::matrix::summed(&there, verdicts, directory, charset)
+        }),
+        ..After::default()
+    };
+    carry_out(
+        &plans,
+        "matrix",
+        after,
+        &Common::recording_in(&args.runs, args.node_binary.as_ref()),
+        charset,
+    )
 }
 
 /// The flag adds to what a plan says itself.
@@ -576,7 +656,7 @@ fn run_demo(args: &DemoArgs, charset: Charset) -> Result<u8, Refusal> {
     let again = format!("{} demo {seeds}{only}{early}", program());
     let after = After {
         again: Some(again),
-        tally: false,
+        ..After::default()
     };
     carry_out(&plans, "demo", after, &args.common, charset)
 }
@@ -585,7 +665,7 @@ fn run_demo(args: &DemoArgs, charset: Charset) -> Result<u8, Refusal> {
 fn carry_out(
     plans: &[Plan],
     name: &str,
-    after: After,
+    after: After<'_>,
     common: &Common,
     charset: Charset,
 ) -> Result<u8, Refusal> {
@@ -599,6 +679,10 @@ fn carry_out(
         return Err(Refusal(4, "this part holds none of the runs".to_owned()));
     }
     let plans = &plans[..];
+    for plan in plans {
+        plan.on_hosts()
+            .map_err(|sentence| Refusal(USAGE, sentence))?;
+    }
     let needed = plans
         .iter()
         .filter(|plan| plan.uses_lab())
@@ -708,18 +792,26 @@ async fn carry_out_on(
     plans: &[Plan],
     lab_hosts: &[Host],
     name: &str,
-    after: After,
+    after: After<'_>,
     common: &Common,
     charset: Charset,
 ) -> Result<u8, Refusal> {
     let not_valid = |error: store::StoreError| Refusal(NOT_VALID, format!("failed to {error}"));
-    let directory = store::new_run(&common.runs, name).map_err(not_valid)?;
+    let directory = match &after.directory {
+        Some(directory) => directory.clone(),
+        None => store::new_run(&common.runs, name).map_err(not_valid)?,
+    };
     let stop = Arc::new(AtomicBool::new(false));
-    tokio::spawn(stop_on_signal(Arc::clone(&stop)));
+    let progress = if common.live {
+        Mode::Live
+    } else {
+        progress_mode(common.progress)
+    };
+    tokio::spawn(stop_on_signal(Arc::clone(&stop), progress));
     let surroundings = Surroundings {
         node_binary: common.node_binary.clone().unwrap_or_else(beside_us),
         program: program(),
-        progress: progress_mode(common.progress),
+        progress,
         stop: Arc::clone(&stop),
     };
     let mut done = 0;
@@ -743,6 +835,9 @@ async fn carry_out_on(
     let verdict = campaign::run(plans, lab_hosts, &directory, &surroundings, told)
         .await
         .map_err(|error| Refusal(NOT_VALID, error.to_string()))?;
+    if let Some(summed) = after.summed {
+        return coded(summed(&verdict.runs, &directory));
+    }
     print_outcome(plans, &verdict, &directory, &after, common.format, charset);
     if verdict.runs.len() > 1
         && let Err(refused) = commands::merge::page(&directory)
@@ -793,7 +888,7 @@ fn beside_us() -> PathBuf {
 }
 
 /// The first signal ends the load; a second one ends the program, and with it the lab.
-async fn stop_on_signal(stop: Arc<AtomicBool>) {
+async fn stop_on_signal(stop: Arc<AtomicBool>, progress: Mode) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut int), Ok(mut term)) = (
         signal(SignalKind::interrupt()),
@@ -808,6 +903,9 @@ async fn stop_on_signal(stop: Arc<AtomicBool>) {
             _ = term.recv() => {}
         }
         if stop.swap(true, Ordering::Relaxed) {
+            if progress == Mode::Live {
+                crate::live::Screen::give_back();
+            }
             std::process::exit(i32::from(INTERRUPTED));
         }
         complain(
@@ -820,7 +918,7 @@ fn print_outcome(
     plans: &[Plan],
     verdict: &CampaignVerdict,
     directory: &Path,
-    after: &After,
+    after: &After<'_>,
     format: Format,
     charset: Charset,
 ) {
@@ -1012,17 +1110,21 @@ fn check_again(args: &CheckArgs, what: &Path) -> String {
 }
 
 fn convert(args: &ConvertArgs) -> Result<u8, Refusal> {
+    let ending = args.to.extension().and_then(|ending| ending.to_str());
+    let format = args.format.or_else(|| history::Format::named(ending?));
+    let format = format.ok_or_else(|| {
+        let names = history::Format::ALL.map(history::Format::name).join(", ");
+        let name = args.to.display();
+        let sentence = format!("the name {name} tells no format: give it with --format: {names}");
+        Refusal(USAGE, sentence)
+    })?;
     let (history, warnings) = check::read_lawful(&args.from).map_err(refused)?;
     for warning in warnings {
         complain(&format!("{}: {warning}", args.from.display()));
     }
-    store::write_history(&args.to, args.format, history.ops())
+    store::write_history(&args.to, format, history.ops())
         .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}")))?;
-    complain(&format!(
-        "{} entries, as {}",
-        history.ops().len(),
-        args.format
-    ));
+    complain(&format!("{} entries, as {format}", history.ops().len()));
     Ok(0)
 }
 
@@ -1076,23 +1178,34 @@ fn list(what: Listing, charset: Charset) -> u8 {
             render(&["system", "what it is", "operations"], &rows, charset)
         }
         Listing::Faults => {
-            let rows = [FaultKind::Partition, FaultKind::Kill, FaultKind::Pause].map(|kind| {
-                let targets = match kind {
-                    FaultKind::Partition => "leader, follower, random, halves, one-way",
-                    FaultKind::Kill | FaultKind::Pause => "leader, follower, random, all",
+            let rows = FaultKind::ALL.map(|kind| {
+                let place = if kind.is_for_hosts() {
+                    "on hosts, in memory"
+                } else {
+                    "in memory"
                 };
                 let steps = match kind {
-                    FaultKind::Partition => String::new(),
                     FaultKind::Kill | FaultKind::Pause => {
                         Failpoint::ALL.map(Failpoint::name).join(", ")
                     }
+                    FaultKind::Partition
+                    | FaultKind::Clock
+                    | FaultKind::Repeat
+                    | FaultKind::Slow => String::new(),
                 };
-                own(&[kind.as_str(), targets, kind.undone_by(), &steps])
+                own(&[
+                    kind.as_str(),
+                    kind.targets(),
+                    kind.undone_by(),
+                    place,
+                    &steps,
+                ])
             });
             let columns = [
                 "fault",
                 "targets",
                 "undone by",
+                "where",
                 "at a step of reference nodes",
             ];
             render(&columns, &rows, charset)

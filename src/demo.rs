@@ -139,6 +139,9 @@ fn fault(trial: Trial) -> Option<FaultPlan> {
         lasts: Duration::from_millis(2000),
         every: None,
         promote_after: Some(Duration::from_millis(700)),
+        by_ms: None,
+        rate_percent: None,
+        up_to_ms: None,
     })
 }
 

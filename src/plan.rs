@@ -355,6 +355,22 @@ impl Plan {
         }
     }
 
+    /// Checks that hosts can do what the plan asks for, and not simulated nodes alone.
+    ///
+    /// # Errors
+    ///
+    /// What they cannot do, in words.
+    pub fn on_hosts(&self) -> Result<(), String> {
+        match self.faults.iter().find(|fault| !fault.kind.is_for_hosts()) {
+            Some(fault) => Err(format!(
+                "{}: the fault {} is done to simulated nodes alone; try schism sim",
+                self.name,
+                fault.kind.as_str()
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Whether the run brings its own hosts.
     #[must_use]
     pub fn uses_lab(&self) -> bool {

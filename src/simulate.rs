@@ -154,6 +154,9 @@ struct Nemesis {
     near: Vec<usize>,
     killed: BTreeSet<usize>,
     paused: BTreeSet<usize>,
+    /// By how many milliseconds the wall clocks of nodes were set.
+    clocks: BTreeMap<usize, i64>,
+    repeating: BTreeSet<usize>,
 }
 
 /// What one round of asking and answering is about.
@@ -204,6 +207,8 @@ where
                 near: (0..nodes).collect(),
                 killed: BTreeSet::new(),
                 paused: BTreeSet::new(),
+                clocks: BTreeMap::new(),
+                repeating: BTreeSet::new(),
             },
             order: None,
             observe_at: None,
@@ -543,6 +548,28 @@ where
                 self.struck(chosen)
             }),
             "resume" => Ok(self.resume()),
+            "clock" => self
+                .strike(order)
+                .map(|chosen| self.set_clocks(order, chosen)),
+            "reset-clock" => Ok(self.reset_clocks()),
+            "repeat" => self.strike(order).map(|chosen| {
+                let each = chosen.iter();
+                each.for_each(|node| self.cluster.repeat_requests(*node, true));
+                self.nemesis.repeating.extend(&chosen);
+                self.struck(chosen)
+            }),
+            "repeat-no-more" => Ok(self.repeat_no_more()),
+            "slow" => {
+                let asked = order.value.get("up-to-ms").and_then(Value::as_int);
+                let up_to_ms = asked.unwrap_or(0);
+                let up_to = Duration::from_millis(up_to_ms.unsigned_abs());
+                self.cluster.slow_messages(Some(up_to));
+                Ok(proven([("up-to-ms", Value::Int(up_to_ms))]))
+            }
+            "fast" => {
+                self.cluster.slow_messages(None);
+                Ok(proven([]))
+            }
             "promote" => {
                 let reachable = self.nemesis.reachable();
                 self.cluster.promote(&reachable);
@@ -582,6 +609,9 @@ where
 
     /// Mends everything.
     fn recover(&mut self) -> Value {
+        self.repeat_no_more();
+        self.reset_clocks();
+        self.cluster.slow_messages(None);
         let (network, resumed, started) = (self.heal(), self.resume(), self.start());
         Value::map([
             ("network", network),
@@ -639,6 +669,38 @@ where
         let paused = std::mem::take(&mut self.nemesis.paused);
         paused.iter().for_each(|node| self.cluster.resume(*node));
         self.struck(paused)
+    }
+
+    fn set_clocks(&mut self, order: &Invocation, chosen: Vec<usize>) -> Value {
+        let number = |name| order.value.get(name).and_then(Value::as_int).unwrap_or(0);
+        let (by_ms, percent) = (number("by-ms"), number("rate-percent"));
+        for node in &chosen {
+            self.cluster.set_clock_rate(*node, percent);
+            self.cluster.set_wall_clock(*node, by_ms);
+            *self.nemesis.clocks.entry(*node).or_default() += by_ms;
+        }
+        let nodes = self.names(chosen);
+        proven([
+            ("nodes", nodes),
+            ("by-ms", Value::Int(by_ms)),
+            ("rate-percent", Value::Int(percent)),
+        ])
+    }
+
+    fn reset_clocks(&mut self) -> Value {
+        let clocks = std::mem::take(&mut self.nemesis.clocks);
+        for (node, by_ms) in &clocks {
+            self.cluster.set_clock_rate(*node, 0);
+            self.cluster.set_wall_clock(*node, -by_ms);
+        }
+        self.struck(clocks.into_keys())
+    }
+
+    fn repeat_no_more(&mut self) -> Value {
+        let repeating = std::mem::take(&mut self.nemesis.repeating);
+        let each = repeating.iter();
+        each.for_each(|node| self.cluster.repeat_requests(*node, false));
+        self.struck(repeating)
     }
 
     /// What was done to the processes on these nodes, as histories tell it.

@@ -140,6 +140,14 @@ fn a_history_is_the_same_in_every_format() {
         assert_eq!(output.status.code(), Some(0), "{format}: {}", err(&output));
         assert!(out(&output).starts_with("✓ HELD"), "{}", out(&output));
     }
+    // The name tells the format, if it is not said; if it tells none, that is asked for.
+    let output = schism(&place.0, &["convert", file, "other.edn"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let edn = fs::read_to_string(place.0.join("other.edn")).expect("it was written");
+    assert!(edn.starts_with('{'), "{edn}");
+    let output = schism(&place.0, &["convert", file, "other"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(err(&output).contains("--format"), "{}", err(&output));
     let output = schism(&place.0, &["convert", file, "other", "--format", "jsnl"]);
     assert_eq!(output.status.code(), Some(64));
     assert!(

@@ -158,6 +158,9 @@ fn fault(kind: FaultKind, target: Target, at_ms: u64, for_ms: u64) -> FaultPlan 
         lasts: ms(for_ms),
         every: None,
         promote_after: None,
+        by_ms: None,
+        rate_percent: None,
+        up_to_ms: None,
     }
 }
 

@@ -94,10 +94,12 @@ pub(crate) struct Window<'h> {
 }
 
 /// What undoes each fault.
-const REMEDIES: [(&str, &str); 3] = [
+const REMEDIES: [(&str, &str); 5] = [
     ("partition", "heal"),
     ("kill", "start"),
     ("pause", "resume"),
+    ("clock", "reset-clock"),
+    ("repeat", "repeat-no-more"),
 ];
 
 /// The fault windows, from a fault's start to the end of what undid it. A remedy that names

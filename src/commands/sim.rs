@@ -7,11 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 use std::time::Instant;
 
+use checkers::Verdict;
 use clap::Args;
 
 use super::Refused;
+use super::matrix::keep;
 use crate::claim::Expected;
 use crate::cli::{SeedRange, seed_range};
+use crate::modes;
 use crate::plan::Plan;
 use crate::report::table::{Charset, plain, render, thousands};
 use crate::report::tally;
@@ -21,12 +24,17 @@ use crate::simulate::{judge, simulate};
 /// Flags of `schism sim`.
 #[derive(Debug, Args)]
 pub struct SimArgs {
-    /// Trial files of reference nodes; hosts and image in them are without meaning here.
-    #[arg(required = true)]
-    trials: Vec<PathBuf>,
+    /// Modes of the reference nodes, as raft, each under every fault; single cells of them, as
+    /// raft-leader-killed; or trial files, in which hosts and image are without meaning here.
+    #[arg(required = true, value_name = "MODE|TRIAL")]
+    trials: Vec<String>,
     /// Every trial with each of these seeds.
     #[arg(long, default_value = "1..20", value_parser = seed_range)]
     seeds: SeedRange,
+    /// Keep one run of each trial below this directory, for schism show, check and report: that
+    /// of the first seed that refutes something, or of the first.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
 }
 
 /// Carries the trials out and counts over the seeds what came of each claim; returns the table
@@ -35,17 +43,22 @@ pub struct SimArgs {
 ///
 /// # Errors
 ///
-/// [`Refused`] if a trial cannot be read.
+/// [`Refused`] if a trial cannot be read, or what is to be kept cannot be written.
+///
+/// # Panics
+///
+/// Never: a verdict is on one of the plans.
 pub fn run(args: &SimArgs, charset: Charset) -> Result<(String, u8), Refused> {
-    let load = |path: &PathBuf| {
-        let mut plan = Plan::load(path).map_err(|error| Refused::usage(error.to_string()))?;
+    let mut trials = Vec::new();
+    for word in &args.trials {
+        trials.extend(modes::named(word).map_err(Refused::usage)?);
+    }
+    for plan in &mut trials {
         if plan.expect.is_empty() {
             let claims = plan.claims().into_iter();
             plan.expect = claims.map(|claim| (claim, Expected::Any)).collect();
         }
-        Ok(plan)
-    };
-    let trials: Vec<Plan> = args.trials.iter().map(load).collect::<Result<_, _>>()?;
+    }
     let plans: Vec<Plan> = trials
         .iter()
         .flat_map(|trial| args.seeds.0.clone().map(move |seed| (trial, seed)))
@@ -57,12 +70,26 @@ pub fn run(args: &SimArgs, charset: Charset) -> Result<(String, u8), Refused> {
     let begun = Instant::now();
     let verdicts = on_all_cores(&plans);
     let took = begun.elapsed().as_secs_f64();
-    let table = render(&tally::COLUMNS, &tally::rows(&plans, &verdicts), charset);
-    let ops: u64 = verdicts.iter().map(operations).sum();
+    if let Some(directory) = &args.keep {
+        for verdicts in verdicts.chunks(args.seeds.0.clone().count()) {
+            let refutes = |v: &&RunVerdict| v.claims.iter().any(|c| c.verdict == Verdict::Violated);
+            let kept = verdicts.iter().find(refutes).unwrap_or(&verdicts[0]);
+            let same = |plan: &&Plan| plan.name == kept.name && plan.seed == kept.seed;
+            let plan = plans.iter().find(same).expect("the verdict is on a plan");
+            keep(plan, &directory.join(&plan.name))?;
+        }
+    }
+    // What a trial consists of is in its file; a mode is known by its name.
+    let shown = |row: &[String]| SHOWN.map(|column| row[column].clone()).to_vec();
+    let rows = tally::rows(&plans, &verdicts);
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| shown(row)).collect();
+    let table = render(&SHOWN.map(|column| tally::COLUMNS[column]), &rows, charset);
+    let ops: usize = verdicts.iter().map(operations).sum();
     let runs = plans.len();
     let mut text = format!(
-        "{table}\n\n  {runs} simulated runs, {} operations, in {took:.1} s",
+        "{table}\n\n  {runs} simulated runs, {} operations, in {took:.1} s: {:.0} runs a second",
         thousands(i64::try_from(ops).unwrap_or(i64::MAX)),
+        runs as f64 / took.max(f64::EPSILON),
     );
     let broken: Vec<&RunVerdict> = verdicts.iter().filter(|v| v.claims.is_empty()).collect();
     if let Some(first) = broken.first() {
@@ -82,9 +109,15 @@ pub fn run(args: &SimArgs, charset: Charset) -> Result<(String, u8), Refused> {
     Ok((plain(&text, charset), code))
 }
 
-fn operations(verdict: &RunVerdict) -> u64 {
+/// The columns of the tally that are printed: trial, claim, expected, refuted, entries until, as
+/// expected.
+const SHOWN: [usize; 6] = [0, 5, 6, 7, 8, 9];
+
+/// How many operations a run had.
+pub(super) fn operations(verdict: &RunVerdict) -> usize {
     let outcomes = verdict.coverage.values();
-    outcomes.map(|of| of.ok + of.fail + of.info).sum()
+    let count: u64 = outcomes.map(|of| of.ok + of.fail + of.info).sum();
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 /// The verdicts on simulations of these plans, in their order.
@@ -94,16 +127,21 @@ fn operations(verdict: &RunVerdict) -> u64 {
 /// If a plan was not validated, or a simulation breaks the laws of histories: a bug of ours.
 #[must_use]
 pub fn on_all_cores(plans: &[Plan]) -> Vec<RunVerdict> {
+    map_on_all_cores(plans, |plan| judge(plan, simulate(plan)))
+}
+
+/// What comes of each of these plans, in their order.
+pub(crate) fn map_on_all_cores<T: Send>(plans: &[Plan], of: impl Fn(&Plan) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(plans.len()));
     let work = || {
         while let place = next.fetch_add(1, Ordering::Relaxed)
             && let Some(plan) = plans.get(place)
         {
-            let verdict = judge(plan, simulate(plan));
+            let came = of(plan);
             done.lock()
                 .expect("no worker panics with it")
-                .push((place, verdict));
+                .push((place, came));
         }
     };
     let cores = available_parallelism().map_or(1, NonZero::get);
@@ -115,5 +153,5 @@ pub fn on_all_cores(plans: &[Plan]) -> Vec<RunVerdict> {
     });
     let mut done = done.into_inner().expect("no worker panics with it");
     done.sort_by_key(|(place, _)| *place);
-    done.into_iter().map(|(_, verdict)| verdict).collect()
+    done.into_iter().map(|(_, came)| came).collect()
 }

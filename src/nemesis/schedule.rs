@@ -45,6 +45,15 @@ pub struct FaultPlan {
     )]
     #[schemars(with = "Option<String>")]
     pub promote_after: Option<Duration>,
+    /// With `kind = "clock"`: wall clocks jump by so many milliseconds, back if below zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_ms: Option<i64>,
+    /// With `kind = "clock"`: clocks run faster by so many percent, or slower if below zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_percent: Option<i64>,
+    /// With `kind = "slow"`: messages take up to so many milliseconds, by chance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to_ms: Option<u64>,
 }
 
 /// What goes wrong.
@@ -57,6 +66,13 @@ pub enum FaultKind {
     Kill,
     /// The system's process is stopped with SIGSTOP, and goes on.
     Pause,
+    /// Clocks jump, or run at another rate, until they are set right. In memory only.
+    Clock,
+    /// What clients ask arrives, and arrives again a little later. In memory only.
+    Repeat,
+    /// Messages take longer, each as long as chance will have it, so that they overtake each
+    /// other. In memory only.
+    Slow,
 }
 
 /// A step at which the nemesis is ordered to have a node fail.
@@ -81,6 +97,37 @@ impl AtStep {
 }
 
 impl FaultKind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Partition,
+        Self::Kill,
+        Self::Pause,
+        Self::Clock,
+        Self::Repeat,
+        Self::Slow,
+    ];
+
+    /// Whether it can be done to hosts, and not to simulated nodes alone.
+    #[must_use]
+    pub fn is_for_hosts(self) -> bool {
+        match self {
+            Self::Partition | Self::Kill | Self::Pause => true,
+            Self::Clock | Self::Repeat | Self::Slow => false,
+        }
+    }
+
+    /// The targets that it can have, in words.
+    #[must_use]
+    pub fn targets(self) -> &'static str {
+        match self {
+            Self::Partition => "leader, follower, random, halves, one-way",
+            Self::Kill | Self::Pause | Self::Clock | Self::Repeat => {
+                "leader, follower, random, all"
+            }
+            Self::Slow => "all",
+        }
+    }
+
     /// The operation that begins it, as histories say it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -88,6 +135,9 @@ impl FaultKind {
             Self::Partition => "partition",
             Self::Kill => "kill",
             Self::Pause => "pause",
+            Self::Clock => "clock",
+            Self::Repeat => "repeat",
+            Self::Slow => "slow",
         }
     }
 
@@ -98,6 +148,9 @@ impl FaultKind {
             Self::Partition => "heal",
             Self::Kill => "start",
             Self::Pause => "resume",
+            Self::Clock => "reset-clock",
+            Self::Repeat => "repeat-no-more",
+            Self::Slow => "fast",
         }
     }
 }
@@ -121,6 +174,22 @@ impl FaultPlan {
         }
         if self.kind == FaultKind::Partition && self.target == Target::All {
             return Err("a partition cannot hit all nodes; choose halves, or one of them".into());
+        }
+        let changes_clocks = self.by_ms.is_some() || self.rate_percent.is_some();
+        if changes_clocks != (self.kind == FaultKind::Clock) {
+            return Err(
+                "a clock fault, and no other, says by-ms (as -2000), rate-percent (as -75) or both"
+                    .into(),
+            );
+        }
+        if self.up_to_ms.is_some() != (self.kind == FaultKind::Slow) {
+            return Err("a fault of kind slow, and no other, says up-to-ms (as 20)".into());
+        }
+        if self.kind == FaultKind::Slow && self.target != Target::All {
+            return Err("all links are slow or none: the target of slow is all".into());
+        }
+        if self.rate_percent.is_some_and(|percent| percent <= -100) {
+            return Err("rate-percent must be above -100: clocks never stand still".into());
         }
         if self.lasts.is_zero() || self.every.is_some_and(|every| every <= self.lasts) {
             return Err("a fault must last longer than 0s, and end before it comes again".into());
@@ -170,6 +239,17 @@ fn occurrence(fault: &FaultPlan, at: Duration) -> Vec<Moment> {
             ("within-ms", Value::Int(within)),
         ]);
     }
+    let up_to_ms = fault.up_to_ms.and_then(|ms| i64::try_from(ms).ok());
+    let numbers = [
+        ("by-ms", fault.by_ms),
+        ("rate-percent", fault.rate_percent),
+        ("up-to-ms", up_to_ms),
+    ];
+    target.extend(
+        numbers
+            .into_iter()
+            .filter_map(|(name, number)| Some((name, Value::Int(number?)))),
+    );
     let target = Value::map(target);
     let (begin, end) = (fault.kind.as_str(), fault.kind.undone_by());
     let mut moments = vec![Moment {
@@ -236,6 +316,9 @@ mod tests {
             lasts: Duration::from_secs(lasts),
             every: None,
             promote_after: Some(Duration::from_millis(300)),
+            by_ms: None,
+            rate_percent: None,
+            up_to_ms: None,
         }
     }
 

@@ -12,6 +12,7 @@ pub mod junit;
 pub mod known;
 pub mod markdown;
 pub mod recorded;
+pub(crate) mod surface;
 pub mod table;
 pub mod tally;
 pub mod terminal;

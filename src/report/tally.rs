@@ -158,7 +158,8 @@ fn plain(value: &Json) -> String {
     }
 }
 
-fn faults(plan: &Plan) -> String {
+/// The faults of a plan, in words.
+pub(crate) fn faults(plan: &Plan) -> String {
     let mut counted: BTreeMap<String, usize> = BTreeMap::new();
     for fault in &plan.faults {
         let mut told = format!("{} {}", fault.kind.as_str(), fault.target.as_str());

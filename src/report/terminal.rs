@@ -142,7 +142,7 @@ fn checked(verdict: &RunVerdict, claim: Claim) -> String {
     let Some((figure, noun)) = claim.measure() else {
         return String::new();
     };
-    match verdict.figure(claim.checker(), figure).unwrap_or(0) {
+    match verdict.figure(&claim.reported_as(), figure).unwrap_or(0) {
         1 => format!("1 {noun}"),
         count => format!("{} {}", thousands(count), plural(noun)),
     }
@@ -247,7 +247,8 @@ pub fn decided_by(verdict: &RunVerdict) -> Option<String> {
 
 fn footer(verdict: &RunVerdict, directory: &str) -> String {
     let mut text = String::new();
-    let harm = |name: &str| ["partition", "kill", "pause"].contains(&name);
+    let harm =
+        |name: &str| ["partition", "kill", "pause", "clock", "repeat", "slow"].contains(&name);
     if verdict.faults.iter().any(|fault| harm(&fault.fault)) {
         let proven = verdict
             .faults

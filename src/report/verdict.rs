@@ -188,7 +188,8 @@ pub struct Finding {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FaultRecord {
-    /// What: `partition`, `heal`, `kill`, `start`, `pause`, `resume`, `promote`.
+    /// What: `partition`, `heal`, `kill`, `start`, `pause`, `resume`, `promote`; in memory also
+    /// `clock`, `reset-clock`, `repeat`, `repeat-no-more`, `slow`, `fast`.
     pub fault: String,
     /// When it was ordered, in milliseconds since the run began.
     pub begun_ms: u64,

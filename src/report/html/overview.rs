@@ -213,7 +213,7 @@ pub(crate) fn checked(told: &Told, claim: &str) -> String {
     let known = claim.parse::<Claim>().ok();
     let count = known.and_then(|claim| {
         let (figure, noun) = claim.measure()?;
-        let count = usize::try_from(told.figure(claim.checker(), figure)?).ok()?;
+        let count = usize::try_from(told.figure(&claim.reported_as(), figure)?).ok()?;
         Some(many(count, noun))
     });
     count.unwrap_or_else(|| "–".into())

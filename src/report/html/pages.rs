@@ -25,6 +25,33 @@ fn close(page: &mut Markup) {
     foot(page);
 }
 
+/// One table, what is to be known to read it, and notes under it.
+#[must_use]
+pub(crate) fn tabled(
+    title: &str,
+    legend: &str,
+    columns: &[&'static str],
+    rows: &[Vec<String>],
+    notes: &[String],
+) -> String {
+    let mut page = Markup::new();
+    open(&mut page, title);
+    page.raw("<p class=\"plain\">")
+        .long(legend, 2_000)
+        .raw("</p>");
+    let cells = |row: &Vec<String>| row.iter().cloned().map(Cell::Text).collect();
+    page.add(&table(title, columns, rows.iter().map(cells).collect()));
+    if !notes.is_empty() {
+        page.raw("<section><h2>Notes</h2><ul>");
+        for note in notes {
+            page.raw("<li>").long(note, 2_000).raw("</li>");
+        }
+        page.raw("</ul></section>");
+    }
+    close(&mut page);
+    page.into_string()
+}
+
 /// The runs of a mode, by fault.
 type Row<'r> = BTreeMap<String, Vec<&'r (String, Told)>>;
 

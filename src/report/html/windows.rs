@@ -16,9 +16,12 @@ pub(crate) struct Window {
 }
 
 /// What mends each fault; `heal` mends all of them.
-const REMEDIES: [(&str, &str); 3] = [
+const REMEDIES: [(&str, &str); 6] = [
     ("start", "kill"),
     ("resume", "pause"),
+    ("reset-clock", "clock"),
+    ("repeat-no-more", "repeat"),
+    ("fast", "slow"),
     ("heal", "partition"),
 ];
 /// What is done to the system and breaks nothing.

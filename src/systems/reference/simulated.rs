@@ -13,7 +13,7 @@ use checkers::history::{Nanos, Value};
 use fixtures::config::{Mode, Replication, Switch};
 use fixtures::drive::sim::{Event, Network, Outcome, Sim};
 use fixtures::failpoint::{Action, Arm, Failpoint};
-use fixtures::protocol::{Promoted, Response, Status};
+use fixtures::protocol::{Promoted, Request, Response, Status};
 use fixtures::replica::{self, MILLISECOND, Replica, Token};
 use workloads::generator::Invocation;
 
@@ -35,6 +35,10 @@ const NETWORK: Network = Network {
     sync_max: 3 * MILLISECOND,
 };
 
+/// So much later what clients ask reaches a node again, where it does: as a packet that was sent
+/// twice, or a proxy that did not hear the answer.
+const REPEATED_AFTER: Nanos = 30 * MILLISECOND;
+
 /// A cluster in memory, its clients and its operator.
 pub struct Simulated<R: Replica> {
     sim: Sim<R>,
@@ -43,6 +47,10 @@ pub struct Simulated<R: Replica> {
     names: Arc<[Arc<str>]>,
     /// Nodes that are up but stopped; they answer nobody.
     paused: BTreeSet<usize>,
+    /// Nodes that what clients ask reaches twice.
+    repeating: BTreeSet<usize>,
+    /// What will reach a node once more, and when.
+    repeats: BTreeMap<(Nanos, Token), (usize, Request)>,
     sessions: Sessions,
     /// The process in each slot, once it has asked something.
     clients: Vec<Option<(u32, Session)>>,
@@ -131,6 +139,8 @@ where
             sessions: Sessions::new(names.iter().cloned(), clientele, shared, crowd),
             names,
             paused: BTreeSet::new(),
+            repeating: BTreeSet::new(),
+            repeats: BTreeMap::new(),
             clients: (0..clientele.slots).map(|_| None).collect(),
             directory,
             open: BTreeMap::new(),
@@ -175,6 +185,11 @@ where
                 let token = self.sim.request(asked.position, asked.request.clone());
                 let deadline = self.now() + nanos(timeout);
                 self.deadlines.insert((deadline, token));
+                if self.repeating.contains(&asked.position) {
+                    let again = (self.now() + REPEATED_AFTER, token);
+                    let request = (asked.position, asked.request.clone());
+                    self.repeats.insert(again, request);
+                }
                 self.open.insert(
                     token,
                     Open {
@@ -193,14 +208,16 @@ where
         if self.ended.is_empty() {
             let patience = self.deadlines.first().map(|(at, _)| *at);
             let operator = self.failover.as_ref().map(|failover| failover.deadline);
+            let again = self.repeats.first_key_value().map(|((at, _), _)| *at);
             // Who fails at a step does so without a word.
             let look = self.ambush.as_ref().map(|_| self.now() + MILLISECOND);
-            let due = [patience, operator, look].into_iter().flatten();
+            let due = [patience, operator, again, look].into_iter().flatten();
             let due = due.fold(until, Nanos::min);
             for event in self.sim.step_until_event(due) {
                 self.answered(event);
             }
             self.run_out_of_patience();
+            self.repeat();
             self.spring();
         }
         std::mem::take(&mut self.ended)
@@ -277,6 +294,35 @@ where
     /// Has a node drop what another one sends it.
     pub fn drop_packets(&mut self, node: usize, from: usize) {
         self.sim.cut(from, node);
+    }
+
+    /// Has what clients ask of a node reach it again a little later, from now on or no longer.
+    /// Nobody hears what it answers to that.
+    pub fn repeat_requests(&mut self, node: usize, again: bool) {
+        if again {
+            self.repeating.insert(node);
+        } else {
+            self.repeating.remove(&node);
+        }
+    }
+
+    /// Has messages take up to so long, or as long as usual again.
+    pub fn slow_messages(&mut self, up_to: Option<Duration>) {
+        let delay_max = up_to.map_or(NETWORK.delay_max, nanos);
+        self.sim.set_network(Network {
+            delay_max: delay_max.max(NETWORK.delay_min),
+            ..NETWORK
+        });
+    }
+
+    /// Has a node's clocks run faster by so many percent, or slower.
+    pub fn set_clock_rate(&mut self, node: usize, percent: i64) {
+        self.sim.set_clock_rate(node, percent * 10_000);
+    }
+
+    /// Moves a node's wall clock by so many milliseconds.
+    pub fn set_wall_clock(&mut self, node: usize, by_ms: i64) {
+        self.sim.set_wall_clock(node, by_ms * 1_000_000);
     }
 
     /// Has all nodes hear each other again.
@@ -420,6 +466,16 @@ where
                     self.ended.push(Ended::Promotion(Err(why)));
                 }
             }
+        }
+    }
+
+    fn repeat(&mut self) {
+        let now = self.now();
+        while let Some(first) = self.repeats.first_entry()
+            && first.key().0 <= now
+        {
+            let (node, request) = first.remove();
+            self.sim.request(node, request);
         }
     }
 
