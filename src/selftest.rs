@@ -43,7 +43,8 @@ const TRIALS: [&str; 23] = [
 /// Bugs that no trial shows, and what would.
 pub const UNSEEN: [(Bug, &str); 1] = [(
     Bug::CounterLostIncrement,
-    "clients do not speak counters; the tests of the nodes show it: cargo test -p fixtures",
+    "clients count only where one node orders writes; the tests of the nodes show it: cargo test \
+     -p fixtures",
 )];
 
 /// Of a hundred seeds, a bug must be found with so many.

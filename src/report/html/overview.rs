@@ -9,6 +9,7 @@ use super::{Story, findings};
 use crate::claim::Claim;
 use crate::report::recorded::Recorded;
 use crate::report::table::thousands;
+use crate::report::terminal::counted;
 use crate::report::told::{Told, ToldClaim};
 
 /// The harm, or its absence, in one sentence.
@@ -214,8 +215,8 @@ pub(crate) fn checked(told: &Told, claim: &str) -> String {
     let known = claim.parse::<Claim>().ok();
     let count = known.and_then(|claim| {
         let (figure, noun) = claim.measure()?;
-        let count = usize::try_from(told.figure(&claim.reported_as(), figure)?).ok()?;
-        Some(many(count, noun))
+        let count = told.figure(&claim.reported_as(), figure)?;
+        Some(counted(count, noun))
     });
     count.unwrap_or_else(|| "–".into())
 }
