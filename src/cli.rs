@@ -59,6 +59,8 @@ enum Command {
     Sim(commands::sim::SimArgs),
     /// Have every deliberate bug found, and no correct mode accused.
     Selftest(commands::selftest::SelftestArgs),
+    /// Find the smallest trial that still shows what a trial or a run showed.
+    Shrink(commands::shrink::ShrinkArgs),
     /// Measure every mode under every fault: what it keeps, and what that costs.
     Matrix(commands::matrix::MatrixArgs),
     /// Measure all quorums of reads and writes: what is stale, what is lost, how long it takes.
@@ -438,6 +440,7 @@ pub fn main() -> u8 {
         Command::Matrix(args) if args.lab => matrix_on_lab(&args, charset),
         Command::Matrix(args) => coded(commands::matrix::run(&args, charset, &mut complain)),
         Command::Quorum(args) => coded(commands::quorum::run(&args, charset)),
+        Command::Shrink(args) => told(commands::shrink::run(&args, charset)),
         Command::Check(args) => check(&args, charset),
         Command::Ledger(args) => Ok(ledger(&args)),
         Command::Verify(args) => verify_certificate(&args),

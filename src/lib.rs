@@ -37,6 +37,7 @@ pub mod remote;
 pub mod report;
 pub mod run;
 pub mod selftest;
+pub mod shrink;
 pub mod simulate;
 pub mod store;
 pub mod suggest;

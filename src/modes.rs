@@ -458,7 +458,12 @@ impl Mode {
             (Target::Random, Target::Random)
         };
         let promoted = |kind, target| FaultPlan {
-            promote_after: operated.then_some(PROMOTED_AFTER),
+            // Nobody promises a new epoch while the old leader's lease runs.
+            promote_after: operated.then_some(if self.is_leased() {
+                2 * PROMOTED_AFTER
+            } else {
+                PROMOTED_AFTER
+            }),
             ..strike(kind, target)
         };
         match fault {
@@ -552,8 +557,10 @@ impl Mode {
             (Kind::AsyncSession | Kind::FollowerReads | Kind::RaftLocal, _) => {
                 [Violated, Held, Violated]
             }
-            (Kind::SemiSyncAny, Fault::LeaderKilled) => [Any, Violated, Any],
-            (Kind::SemiSyncAny, Fault::LeaderCutOff | Fault::LeaderPaused) => [Any, Any, Any],
+            (
+                Kind::SemiSyncAny,
+                Fault::LeaderKilled | Fault::LeaderCutOff | Fault::LeaderPaused,
+            ) => [Any, Any, Any],
             (Kind::SemiSyncLocal, Fault::LeaderCutOff) => [Violated, Held, Violated],
             (Kind::SemiSyncLocal, Fault::LeaderPaused) => [Any, Held, Any],
             (Kind::SemiSyncLease | Kind::RaftLease, Fault::ClocksSkewed) => {
@@ -561,6 +568,9 @@ impl Mode {
             }
             (Kind::SyncDegrade, Fault::LeaderCutOff) => [Violated, Violated, Any],
             (Kind::LwwHlc | Kind::Custom, _) => [Violated, Held, Any],
+            (Kind::LwwHlc | Kind::LwwWall | Kind::Custom | Kind::Merge, Fault::None) => {
+                [Any, Held, Any]
+            }
             (Kind::LwwWall, Fault::ClocksSkewed) => [Violated, Violated, Any],
             (Kind::LwwWall, _) => [Violated, Held, Any],
             (Kind::Merge, _) => [Violated, Held, Any],

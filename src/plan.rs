@@ -377,7 +377,12 @@ impl Plan {
         self.hosts.is_empty()
     }
 
-    fn validate(&self) -> Result<(), String> {
+    /// Checks what the form of a trial file alone does not say.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in words.
+    pub(crate) fn validate(&self) -> Result<(), String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
         if self.name.is_empty() || !self.name.chars().all(plain) {
             return Err(format!(
@@ -581,7 +586,12 @@ impl Plan {
 }
 
 impl Load {
-    fn validate(&self) -> Result<(), String> {
+    /// Checks what the form of a trial file alone does not say.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in words.
+    pub(crate) fn validate(&self) -> Result<(), String> {
         if self.clients == 0 {
             return Err("load.clients is 0: at least one client must ask something".into());
         }

@@ -169,8 +169,11 @@ impl FaultPlan {
                 "the target {target:?} is for partitions only; choose leader, follower, random or all"
             ));
         }
-        if self.step.is_some() && self.kind == FaultKind::Partition {
-            return Err("step is for kill and pause: a partition hits at once".into());
+        if self.step.is_some() && !matches!(self.kind, FaultKind::Kill | FaultKind::Pause) {
+            return Err(format!(
+                "step is for kill and pause: a {} hits at once",
+                self.kind.as_str()
+            ));
         }
         if self.kind == FaultKind::Partition && self.target == Target::All {
             return Err("a partition cannot hit all nodes; choose halves, or one of them".into());

@@ -142,7 +142,13 @@ fn checked(verdict: &RunVerdict, claim: Claim) -> String {
     let Some((figure, noun)) = claim.measure() else {
         return String::new();
     };
-    match verdict.figure(&claim.reported_as(), figure).unwrap_or(0) {
+    let count = verdict.figure(&claim.reported_as(), figure);
+    counted(count.unwrap_or(0), noun)
+}
+
+/// So many of what a claim measures.
+pub(crate) fn counted(count: i64, noun: &str) -> String {
+    match count {
         1 => format!("1 {noun}"),
         count => format!("{} {}", thousands(count), plural(noun)),
     }
