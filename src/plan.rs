@@ -417,6 +417,18 @@ impl Plan {
                 )
             });
         }
+        // The same word as that of counters, and more to answer.
+        let unordered = matches!(
+            self.system,
+            SystemName::MultiLeader | SystemName::Leaderless
+        );
+        if workload.name == "monotonic" && unordered {
+            return Err(format!(
+                "the workload monotonic asks each increment for the value that it made, which {} \
+                 cannot tell, as no node orders them; choose raft or leader-follower",
+                self.system.as_str()
+            ));
+        }
         self.load.validate()?;
         for fault in &self.faults {
             fault.validate()?;

@@ -9,7 +9,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use checkers::Verdict;
 use schism::claim::Claim;
@@ -212,22 +211,6 @@ fn transactions_that_decide_by_what_has_been_replaced_since_are_found() {
     }
 }
 
-/// Amounts rise through the run, until balances no longer suffice for two transfers at once.
-#[test]
-fn a_balance_that_is_spent_twice_is_found() {
-    let load = of_workload("bank") + "\nread-percent = 10";
-    let bank = |name: &str, bugs: &str| {
-        let system = format!("{RAFT}\n[raft]\nbugs = [{bugs}]");
-        let mut plan = trial(name, &system, &load, "");
-        (plan.load.rate, plan.load.time) = (None, Duration::from_secs(8));
-        plan
-    };
-    let told = otherwise(&bank("raft-spends", ""));
-    assert!(told.is_empty(), "{told:#?}");
-    let broken = bank("raft-overspends", "\"stale-transaction\"");
-    breaks(&broken, &["bank", "bank-overdraft"], 10);
-}
-
 /// Counters that merge, where several nodes take writes.
 #[test]
 fn merged_counters_lose_nothing() {
@@ -355,6 +338,8 @@ fn what_a_mode_cannot_offer_is_refused_before_anything_is_deployed() {
     );
     let told = refused("system = \"multi-leader\"", "counter");
     assert!(told.contains("write conflict = \"merge\""), "{told}");
+    let told = refused("system = \"leaderless\"", "monotonic");
+    assert!(told.contains("the value that it made"), "{told}");
     let told = refused("system = \"etcd\"", "bank");
     assert!(told.contains("asks for transfer"), "{told}");
 }
