@@ -79,6 +79,8 @@ enum Command {
     Show(commands::show::ShowArgs),
     /// All runs, newest first.
     Runs(commands::runs::RunsArgs),
+    /// How verdicts and figures of each plan went over its runs.
+    Trend(commands::trend::TrendArgs),
     /// Remove old runs.
     Prune(commands::prune::PruneArgs),
     /// What changed from one run to another.
@@ -448,6 +450,7 @@ pub fn main() -> u8 {
         Command::Report(args) => told(commands::report::run(&args)),
         Command::Show(args) => told(commands::show::run(&args, width(), charset)),
         Command::Runs(args) => told(commands::runs::run(&args, width(), charset)),
+        Command::Trend(args) => told(commands::trend::run(&args, charset)),
         Command::Prune(args) => told(commands::prune::run(&args)),
         Command::Diff(args) => told(commands::diff::run(&args, width(), charset)),
         Command::Ci(args) => coded(commands::ci::run(&args, &github(), charset)),
