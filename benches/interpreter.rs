@@ -71,7 +71,7 @@ fn measure(clients: u32, journal: bool) -> f64 {
             timeout: Duration::from_secs(1),
             observe: None,
             stop: &AtomicBool::new(false),
-            progress: &mut |_| {},
+            progress: &mut |_, _| {},
         };
         interpreter
             .run(&mut recorder, &mut Peace, script)

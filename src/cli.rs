@@ -59,6 +59,8 @@ enum Command {
     Sim(commands::sim::SimArgs),
     /// Have every deliberate bug found, and no correct mode accused.
     Selftest(commands::selftest::SelftestArgs),
+    /// Find the smallest trial that still shows what a trial or a run showed.
+    Shrink(commands::shrink::ShrinkArgs),
     /// Measure every mode under every fault: what it keeps, and what that costs.
     Matrix(commands::matrix::MatrixArgs),
     /// Measure all quorums of reads and writes: what is stale, what is lost, how long it takes.
@@ -126,6 +128,9 @@ struct Common {
     /// How progress is shown.
     #[arg(long, default_value = "auto", env = "SCHISM_PROGRESS")]
     progress: Mode,
+    /// Watch the run on the whole screen: the same as --progress live.
+    #[arg(long, conflicts_with = "progress")]
+    live: bool,
     /// What is printed on standard output.
     #[arg(long, default_value = "human", env = "SCHISM_FORMAT")]
     format: Format,
@@ -435,6 +440,7 @@ pub fn main() -> u8 {
         Command::Matrix(args) if args.lab => matrix_on_lab(&args, charset),
         Command::Matrix(args) => coded(commands::matrix::run(&args, charset, &mut complain)),
         Command::Quorum(args) => coded(commands::quorum::run(&args, charset)),
+        Command::Shrink(args) => told(commands::shrink::run(&args, charset)),
         Command::Check(args) => check(&args, charset),
         Command::Ledger(args) => Ok(ledger(&args)),
         Command::Verify(args) => verify_certificate(&args),
@@ -549,6 +555,7 @@ impl Common {
             node_binary: node_binary.cloned(),
             images: ImagesArgs { images: None },
             progress: Mode::Auto,
+            live: false,
             format: Format::Human,
             stop_on_first: false,
             expect: Vec::new(),
@@ -798,11 +805,16 @@ async fn carry_out_on(
         None => store::new_run(&common.runs, name).map_err(not_valid)?,
     };
     let stop = Arc::new(AtomicBool::new(false));
-    tokio::spawn(stop_on_signal(Arc::clone(&stop)));
+    let progress = if common.live {
+        Mode::Live
+    } else {
+        progress_mode(common.progress)
+    };
+    tokio::spawn(stop_on_signal(Arc::clone(&stop), progress));
     let surroundings = Surroundings {
         node_binary: common.node_binary.clone().unwrap_or_else(beside_us),
         program: program(),
-        progress: progress_mode(common.progress),
+        progress,
         stop: Arc::clone(&stop),
     };
     let mut done = 0;
@@ -879,7 +891,7 @@ fn beside_us() -> PathBuf {
 }
 
 /// The first signal ends the load; a second one ends the program, and with it the lab.
-async fn stop_on_signal(stop: Arc<AtomicBool>) {
+async fn stop_on_signal(stop: Arc<AtomicBool>, progress: Mode) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut int), Ok(mut term)) = (
         signal(SignalKind::interrupt()),
@@ -894,6 +906,9 @@ async fn stop_on_signal(stop: Arc<AtomicBool>) {
             _ = term.recv() => {}
         }
         if stop.swap(true, Ordering::Relaxed) {
+            if progress == Mode::Live {
+                crate::live::Screen::give_back();
+            }
             std::process::exit(i32::from(INTERRUPTED));
         }
         complain(

@@ -164,7 +164,7 @@ pub trait Processes: Send + Sync {
 
 /// What happens to a process at a step of its protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AtStep {
+pub enum Failure {
     /// It is killed.
     Kill,
     /// It is stopped.
@@ -181,7 +181,7 @@ pub trait Steps: Send + Sync {
         nodes: &'a [Node],
         chosen: &'a [usize],
         step: &'a str,
-        action: AtStep,
+        action: Failure,
         limit: Duration,
     ) -> Job<'a, (Vec<usize>, String)>;
 }

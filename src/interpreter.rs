@@ -229,8 +229,8 @@ pub struct Script<'a> {
     pub observe: Option<Duration>,
     /// When raised, nothing new is asked for; what is open is waited for.
     pub stop: &'a AtomicBool,
-    /// Told of progress now and then.
-    pub progress: &'a mut dyn FnMut(&Progress),
+    /// Told of progress now and then, with all that was recorded so far.
+    pub progress: &'a mut dyn FnMut(&Progress, &[Op]),
 }
 
 /// Counts for a progress line.
@@ -434,7 +434,7 @@ impl<C: Connect + 'static> Turn<'_, C> {
             if self.recorder.now() - last_progress > 100_000_000 {
                 last_progress = self.recorder.now();
                 self.progress.now = last_progress;
-                (self.script.progress)(&self.progress);
+                (self.script.progress)(&self.progress, self.recorder.ops());
             }
             let mut wake = Some(self.recorder.now() + 100_000_000);
             let mut started = false;

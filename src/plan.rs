@@ -158,6 +158,9 @@ pub struct Load {
     /// The share of compare-and-set among the writes to registers, in percent.
     #[serde(skip_serializing_if = "is_default")]
     pub cas_percent: u8,
+    /// The share of decrements among the changes of counters, in percent.
+    #[serde(skip_serializing_if = "is_default")]
+    pub decrement_percent: u8,
     /// How many registers are in use at a time.
     pub keys: usize,
     /// A register is retired after so many writes, and a fresh one takes its place.
@@ -183,6 +186,7 @@ impl Default for Load {
             clients_ask: Route::Leader,
             read_percent: 50,
             cas_percent: 0,
+            decrement_percent: 0,
             keys: 10,
             writes_per_key: 50,
             recovery: Duration::from_secs(10),
@@ -283,6 +287,7 @@ impl Plan {
         let options = Options {
             read_percent: self.load.read_percent.into(),
             cas_percent: self.load.cas_percent.into(),
+            decrement_percent: self.load.decrement_percent.into(),
             active_keys: self.load.keys,
             writes_per_key: self.load.writes_per_key,
             ..Options::default()
@@ -372,7 +377,12 @@ impl Plan {
         self.hosts.is_empty()
     }
 
-    fn validate(&self) -> Result<(), String> {
+    /// Checks what the form of a trial file alone does not say.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in words.
+    pub(crate) fn validate(&self) -> Result<(), String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
         if self.name.is_empty() || !self.name.chars().all(plain) {
             return Err(format!(
@@ -385,7 +395,11 @@ impl Plan {
             return Err(suggest::unknown("workload", &self.load.workload, names));
         };
         // Asked for only where the load says so.
-        let asked = |f: &&&str| **f != "cas" || self.load.cas_percent > 0;
+        let asked = |f: &&&str| match **f {
+            "cas" => self.load.cas_percent > 0,
+            "decrement" => self.load.decrement_percent > 0,
+            _ => true,
+        };
         let spoken = self.operations();
         let lacks = |f: &&&str| !spoken.contains(f);
         if let Some(f) = workload.operations.iter().filter(asked).find(lacks) {
@@ -572,14 +586,23 @@ impl Plan {
 }
 
 impl Load {
-    fn validate(&self) -> Result<(), String> {
+    /// Checks what the form of a trial file alone does not say.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in words.
+    pub(crate) fn validate(&self) -> Result<(), String> {
         if self.clients == 0 {
             return Err("load.clients is 0: at least one client must ask something".into());
         }
         if self.time.is_zero() || self.timeout.is_zero() {
             return Err("load.time and load.timeout must be longer than 0s".into());
         }
-        for (name, percent) in [("read", self.read_percent), ("cas", self.cas_percent)] {
+        for (name, percent) in [
+            ("read", self.read_percent),
+            ("cas", self.cas_percent),
+            ("decrement", self.decrement_percent),
+        ] {
             if percent > 100 {
                 return Err(format!("load.{name}-percent is {percent}: at most 100"));
             }

@@ -1,12 +1,14 @@
 //! What a person sees while a run goes on: one line that is redrawn on a terminal, a plain line
-//! now and then elsewhere.
+//! now and then elsewhere, or on request the whole screen.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use checkers::history::Op;
 use serde_json::json;
 
 use crate::interpreter::Progress;
+use crate::live::{Screen, View};
 
 /// How progress is shown, on standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -17,6 +19,8 @@ pub enum Mode {
     Line,
     /// A plain line every ten seconds, and for each phase.
     Plain,
+    /// Nodes, faults, throughput, latency and findings, on the whole screen of a terminal.
+    Live,
     /// An event in JSON a line: run_started, phase, fault, progress, verdict.
     Json,
     /// Nothing.
@@ -36,13 +40,24 @@ pub struct Display {
     drawn: bool,
     /// The fault that was told last.
     fault: Option<String>,
+    /// The whole screen, and what it shows.
+    screen: Option<(Screen, View)>,
 }
 
 impl Display {
     /// `title` begins every line.
     #[must_use]
     pub fn new(mode: Mode, title: &str) -> Self {
+        let mut screen = None;
+        if mode == Mode::Live && std::io::stderr().is_terminal() {
+            match Screen::take() {
+                Ok(taken) => screen = Some((taken, View::new(title))),
+                Err(error) => tracing::warn!("cannot draw on the whole screen: {error}"),
+            }
+        }
         let mode = match mode {
+            Mode::Live if screen.is_some() => Mode::Live,
+            Mode::Live => Mode::Plain,
             Mode::Auto if std::io::stderr().is_terminal() => Mode::Line,
             Mode::Auto => Mode::Plain,
             Mode::Line | Mode::Plain | Mode::Json | Mode::None => mode,
@@ -55,6 +70,7 @@ impl Display {
             last: Instant::now(),
             drawn: false,
             fault: None,
+            screen,
         };
         if mode == Mode::Json {
             display.event("run_started", json!({}));
@@ -69,13 +85,25 @@ impl Display {
             Mode::Line => self.redraw(&format!(" {}   {phase}", self.title)),
             Mode::Plain if phase == "load" => self.say(&format!("[{}] {phase}", self.title)),
             Mode::Json => self.event("phase", json!({ "phase": phase })),
+            Mode::Live => self.show(|view| view.phase(phase)),
             Mode::Plain | Mode::Auto | Mode::None => {}
         }
     }
 
-    /// The counts of the load.
-    pub fn update(&mut self, progress: &Progress) {
+    /// Changes what is to be seen, and shows it.
+    fn show(&mut self, change: impl FnOnce(&mut View)) {
+        if let Some((screen, view)) = &mut self.screen {
+            change(view);
+            if let Err(error) = screen.show(view) {
+                tracing::debug!("cannot draw: {error}");
+            }
+        }
+    }
+
+    /// The counts of the load, and all that was recorded so far.
+    pub fn update(&mut self, progress: &Progress, ops: &[Op]) {
         match self.mode {
+            Mode::Live => self.show(|view| view.take(progress.now, ops)),
             Mode::Line => {
                 let text = line(&self.title, &self.phase, progress);
                 self.redraw(&text);
@@ -119,8 +147,9 @@ impl Display {
         self.say(&fields.to_string());
     }
 
-    /// Wipes the redrawn line.
+    /// Wipes the redrawn line, and gives the screen back.
     pub fn finish(&mut self) {
+        self.screen = None;
         if self.drawn {
             self.redraw("");
         }

@@ -188,7 +188,7 @@ impl Stage<'_> {
             timeout: load.timeout,
             observe: observes.then_some(OBSERVE_EVERY),
             stop: &self.surroundings.stop,
-            progress: &mut |progress| display.update(progress),
+            progress: &mut |progress, ops| display.update(progress, ops),
         };
         interpreter.run(recorder, faults, script).await?;
         let stopped = recorder.unwatch();
@@ -224,7 +224,7 @@ impl Stage<'_> {
                 timeout: FINAL_TIMEOUT,
                 observe: None,
                 stop: &self.surroundings.stop,
-                progress: &mut |progress| display.update(progress),
+                progress: &mut |progress, ops| display.update(progress, ops),
             };
             interpreter.run(recorder, faults, script).await?;
         }

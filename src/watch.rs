@@ -43,6 +43,13 @@ impl Watch {
         self.first.is_some()
     }
 
+    /// The first contradiction, if there was one.
+    #[must_use]
+    pub fn told(&self) -> Option<String> {
+        let Seen { index, what, .. } = self.first.as_ref()?;
+        Some(format!("at entry {index}: {what}"))
+    }
+
     /// Why the load ended early, if it did.
     #[must_use]
     pub fn why(&self) -> Option<String> {

@@ -9,7 +9,7 @@ const CRATES: [&str; 4] = ["checkers", "workloads", "fixtures", "schism"];
 
 /// What each module of the control program may import from it and from the other crates.
 /// `run`, `campaign`, `cli` and what belongs to them wire the rest and are not listed.
-const MODULES: [(&str, &[&str]); 22] = [
+const MODULES: [(&str, &[&str]); 23] = [
     ("remote", &[]),
     ("image", &[]),
     ("inventory", &["remote"]),
@@ -60,7 +60,8 @@ const MODULES: [(&str, &[&str]); 22] = [
     ("verify", &["checkers::history"]),
     ("certify", &["checkers", "verify"]),
     ("report", &["checkers", "claim", "plan", "store"]),
-    ("progress", &["interpreter"]),
+    ("progress", &["interpreter", "live", "checkers::history"]),
+    ("live", &["watch", "checkers::history"]),
     ("heal", &["cluster", "nemesis", "remote"]),
     ("suggest", &[]),
     ("connect", &["cluster", "inventory", "remote"]),

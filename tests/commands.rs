@@ -442,3 +442,55 @@ fn events_are_lines_of_json() {
     let page = fs::read_to_string(page).expect("a page is drawn of such a run, too");
     assert!(page.contains("This run proves nothing."), "and says so");
 }
+
+#[test]
+fn the_smallest_schedule_of_a_run_is_found_and_shows_the_same() {
+    let place = Place::new("shrink");
+    let run = place.0.join("runs").join(ID);
+    runs::simulated(&run, 1);
+    let output = schism(
+        &place.0,
+        &["shrink", ID, "--claim", "linearizable", "--tries", "40"],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let text = out(&output);
+    assert!(
+        text.contains("linearizable was refuted with seed"),
+        "{text}"
+    );
+    let smallest = fs::read_to_string(run.join("min-schedule.toml")).expect("it was written");
+    let plan = fs::read_to_string(run.join("plan.toml")).expect("every run has one");
+    let number = |text: &str, of: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(of));
+        let number = line.and_then(|rest| rest.trim_start_matches(" = ").parse::<u64>().ok());
+        number.unwrap_or_else(|| panic!("no {of} in {text}"))
+    };
+    assert!(
+        number(&smallest, "clients") < number(&plan, "clients"),
+        "{smallest}"
+    );
+    // The command that it ends with shows it again: the trial expects just that.
+    let again = text.lines().last().expect("it says something");
+    let again = again.trim_start().trim_start_matches("again").trim_start();
+    let words: Vec<&str> = again.split(' ').skip(1).collect();
+    let output = schism(&place.0, &words);
+    assert_eq!(output.status.code(), Some(0), "{again}: {}", out(&output));
+    assert!(out(&output).contains("1 of 1"), "{}", out(&output));
+    // The page of the run names it.
+    schism(&place.0, &["report", ID]);
+    let page = fs::read_to_string(run.join("report.html")).expect("it was drawn");
+    assert!(page.contains("min-schedule.toml"), "the page names it");
+
+    let output = schism(&place.0, &["shrink", "raft"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(
+        err(&output).contains("raft-leader-killed"),
+        "{}",
+        err(&output)
+    );
+    let redis = "name = \"r\"\nsystem = \"redis\"\n[load]\nworkload = \"register\"\n";
+    fs::write(place.0.join("r.toml"), redis).expect("the disk takes it");
+    let output = schism(&place.0, &["shrink", "r.toml"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(err(&output).contains("on hosts alone"), "{}", err(&output));
+}

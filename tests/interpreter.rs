@@ -115,7 +115,7 @@ async fn play<N: Nemesis>(
         timeout: Duration::from_millis(20),
         observe: None,
         stop: &AtomicBool::new(false),
-        progress: &mut |_| {},
+        progress: &mut |_, _| {},
     };
     let done = interpreter.run(recorder, nemesis, script).await;
     (done.map(drop), opened.load(Ordering::Relaxed))
@@ -196,7 +196,7 @@ async fn the_first_contradiction_ends_a_load_that_is_watched() {
         timeout: Duration::from_millis(20),
         observe: None,
         stop: &AtomicBool::new(false),
-        progress: &mut |_| {},
+        progress: &mut |_, _| {},
     };
     interpreter
         .run(&mut recorder, &mut Peace, script)

@@ -242,6 +242,6 @@ fn statuses_tell_who_leads_and_who_is_away() {
         Value::Map(parts) => parts.len(),
         _ => 0,
     };
-    let sizes: Vec<usize> = told.iter().map(|value| nodes(value)).collect();
+    let sizes: Vec<usize> = told.iter().map(nodes).collect();
     assert!(sizes.contains(&3) && sizes.contains(&2), "{sizes:?}");
 }

@@ -9,12 +9,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use checkers::Verdict;
 use schism::claim::Claim;
 use schism::commands::sim::on_all_cores;
 use schism::plan::Plan;
 use schism::report::verdict::RunVerdict;
+use schism::simulate::{judge, simulate};
 
 const SEEDS: u64 = 20;
 
@@ -210,6 +212,22 @@ fn transactions_that_decide_by_what_has_been_replaced_since_are_found() {
     }
 }
 
+/// Amounts rise through the run, until balances no longer suffice for two transfers at once.
+#[test]
+fn a_balance_that_is_spent_twice_is_found() {
+    let load = of_workload("bank") + "\nread-percent = 10";
+    let bank = |name: &str, bugs: &str| {
+        let system = format!("{RAFT}\n[raft]\nbugs = [{bugs}]");
+        let mut plan = trial(name, &system, &load, "");
+        (plan.load.rate, plan.load.time) = (None, Duration::from_secs(8));
+        plan
+    };
+    let told = otherwise(&bank("raft-spends", ""));
+    assert!(told.is_empty(), "{told:#?}");
+    let broken = bank("raft-overspends", "\"stale-transaction\"");
+    breaks(&broken, &["bank", "bank-overdraft"], 10);
+}
+
 /// Counters that merge, where several nodes take writes.
 #[test]
 fn merged_counters_lose_nothing() {
@@ -221,7 +239,8 @@ fn merged_counters_lose_nothing() {
             ("one-killed", fault("kill", "random")),
         ] {
             let name = format!("{name}-counter-{fault_name}");
-            let plan = trial(&name, system, &of_workload("counter"), &faults);
+            let load = of_workload("counter") + "\ndecrement-percent = 30";
+            let plan = trial(&name, system, &load, &faults);
             for verdict in judged(&plan) {
                 let seed = verdict.seed;
                 let mut claims = verdict.claims.iter();
@@ -230,6 +249,95 @@ fn merged_counters_lose_nothing() {
                 assert_eq!(counted, Some(Verdict::Held), "{name}, seed {seed}");
             }
         }
+    }
+}
+
+/// Up and down, with one order of the changes: a read shows exactly what they add up to.
+#[test]
+fn counters_that_fall_are_counted_too() {
+    let load = of_workload("counter") + "\ndecrement-percent = 30";
+    for (name, faults) in [
+        ("calm", String::new()),
+        ("leader-killed", fault("kill", "leader")),
+    ] {
+        let told = otherwise(&trial(&format!("raft-pn-{name}"), RAFT, &load, &faults));
+        assert!(told.is_empty(), "{told:#?}");
+    }
+    let killed = promoted("kill", "leader");
+    breaks(
+        &trial("async-pn", ASYNC, &load, &killed),
+        &["pn-counter"],
+        12,
+    );
+}
+
+/// Whatever a mode without one leader offers is carried out and judged.
+#[test]
+fn every_workload_that_a_mode_offers_is_spoken_by_it() {
+    let merge = "system = \"multi-leader\"\n[multi-leader]\nconflict = \"merge\"";
+    for (name, system) in [
+        ("last-wins", "system = \"multi-leader\""),
+        ("merge", merge),
+        ("leaderless", "system = \"leaderless\""),
+    ] {
+        let mut offered = Vec::new();
+        for about in workloads::WORKLOADS {
+            let text = format!(
+                "name = \"x\"\n{system}\n[lab]\nnodes = 3\n[load]\nworkload = \"{}\"\n\
+                 time = \"1s\"\nrate = 300\nclients = 6\n",
+                about.name
+            );
+            let Ok(plan) = Plan::parse(&text, Path::new("x")) else {
+                continue;
+            };
+            offered.push(about.name);
+            let verdict = judge(&plan, simulate(&plan));
+            assert!(
+                !verdict.claims.is_empty(),
+                "{name}, {}: {:?}",
+                about.name,
+                verdict.why
+            );
+            for f in about
+                .operations
+                .iter()
+                .filter(|f| !["cas", "decrement"].contains(f))
+            {
+                let ok = verdict.coverage.get(*f).map_or(0, |outcomes| outcomes.ok);
+                assert!(ok > 0, "{name}, {}: no {f} succeeded", about.name);
+            }
+        }
+        println!("{name}: {}", offered.join(", "));
+        assert!(offered.contains(&"convergence") && offered.contains(&"unique-ids"));
+        assert_eq!(offered.contains(&"counter"), name != "last-wins");
+    }
+}
+
+/// Nodes that ask nobody give out ids of their own, and remember them.
+#[test]
+fn ids_need_no_order_but_a_memory() {
+    let faults = [
+        ("calm", String::new()),
+        ("one-cut-off", fault("partition", "random")),
+        ("one-killed", fault("kill", "random")),
+        ("all-killed", fault("kill", "all")),
+    ];
+    for system in ["multi-leader", "leaderless"] {
+        for (name, faults) in &faults {
+            let plan = trial(
+                &format!("{system}-ids-{name}"),
+                &format!("system = \"{system}\""),
+                &of_workload("unique-ids"),
+                faults,
+            );
+            let told = otherwise(&plan);
+            assert!(told.is_empty(), "{told:#?}");
+        }
+        let forgetful =
+            format!("system = \"{system}\"\n[{system}]\nbugs = [\"counter-lost-increment\"]");
+        let load = of_workload("unique-ids");
+        let plan = trial(&format!("{system}-ids-forgotten"), &forgetful, &load, "");
+        breaks(&plan, &["unique-ids"], 15);
     }
 }
 

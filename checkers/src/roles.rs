@@ -105,12 +105,8 @@ fn parts(value: &Value) -> Vec<(&str, &str)> {
     };
     let epoch = |part: &Value| part.get("epoch").and_then(Value::as_int);
     let leads = |part: &&Value| part.get("role").and_then(Value::as_str) == Some("leader");
-    let highest = parts
-        .iter()
-        .map(|(_, part)| part)
-        .filter(leads)
-        .filter_map(epoch)
-        .max();
+    let leaders = parts.values().filter(leads);
+    let highest = leaders.filter_map(epoch).max();
     let named = parts.iter().filter_map(|(node, part)| {
         let role = part.get("role").and_then(Value::as_str)?;
         let deposed = leads(&part) && epoch(part).is_some() && epoch(part) < highest;

@@ -14,6 +14,7 @@ pub mod runs;
 pub mod selftest;
 pub mod serve;
 pub mod show;
+pub mod shrink;
 pub mod sim;
 
 use std::path::{Path, PathBuf};

@@ -11,7 +11,7 @@ use super::partition::Grudge;
 use super::schedule::AtStep;
 use super::target::{self, Target};
 use super::{Nemesis, NemesisError, net};
-use crate::cluster::{Cluster, DbError, Leaders, Processes};
+use crate::cluster::{Cluster, DbError, Failure, Leaders, Processes};
 use crate::remote::on_all;
 
 /// Breaks the hosts of a cluster, remembers what is broken, and mends it.
@@ -167,8 +167,8 @@ impl Faults {
         let steps = cluster.db.steps();
         let steps = steps.ok_or_else(|| unable(&fault, "steps at which it can fail"))?;
         let action = match blow {
-            Blow::Kill => crate::cluster::AtStep::Kill,
-            Blow::Pause => crate::cluster::AtStep::Stop,
+            Blow::Kill => Failure::Kill,
+            Blow::Pause => Failure::Stop,
             Blow::Start | Blow::Resume => unreachable!("these undo; they do not strike"),
         };
         let done = steps.fail_at(&cluster.nodes, chosen, &at.step, action, at.within);

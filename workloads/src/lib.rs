@@ -114,7 +114,8 @@ impl About {
     }
 }
 
-/// All workloads there are. `cas` is asked for only if [`Options::cas_percent`] says so.
+/// All workloads there are. `cas` and `decrement` are asked for only if [`Options::cas_percent`]
+/// and [`Options::decrement_percent`] say so.
 pub const WORKLOADS: &[About] = &[
     About {
         name: "counter",

@@ -7,6 +7,7 @@ use super::markup::{Cell, Markup, table};
 use super::windows::is_fault;
 use super::{Story, findings};
 use crate::claim::Claim;
+use crate::report::recorded::Recorded;
 use crate::report::table::thousands;
 use crate::report::terminal::counted;
 use crate::report::told::{Told, ToldClaim};
@@ -412,20 +413,37 @@ pub(crate) fn reproduce(story: &Story<'_>) -> Markup {
         line(
             &mut page,
             2,
-            &format!("schism run {place}/min-schedule.toml"),
+            &format!(
+                "schism {} {place}/min-schedule.toml",
+                if on_hosts_alone(story.recorded) {
+                    "run"
+                } else {
+                    "sim"
+                }
+            ),
         );
     } else {
         let faults = story.windows.len();
         page.raw("none was searched for; the plan has ")
             .text(&many(faults, "fault"));
-        page.raw(". Take faults out of a copy of its plan and run that:</p>");
-        line(
-            &mut page,
-            2,
-            &format!("cp {place}/plan.toml smaller.toml && schism run smaller.toml"),
-        );
+        if on_hosts_alone(story.recorded) {
+            page.raw(". Take faults out of a copy of its plan and run that:</p>");
+            let command = format!("cp {place}/plan.toml smaller.toml && schism run smaller.toml");
+            line(&mut page, 2, &command);
+        } else {
+            page.raw(". Search for it in memory, and draw this page again:</p>");
+            let command = format!("schism shrink {place} && schism report {place}");
+            line(&mut page, 2, &command);
+        }
     }
     page
+}
+
+/// Whether the system under test cannot be simulated, as far as the plan says what it is.
+fn on_hosts_alone(recorded: &Recorded) -> bool {
+    let system = recorded.plan.as_ref().and_then(|plan| plan.get("system"));
+    let named = system.and_then(|system| system.as_str());
+    matches!(named, Some("etcd" | "redis" | "postgresql"))
 }
 
 fn line(page: &mut Markup, number: usize, command: &str) {

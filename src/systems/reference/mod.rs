@@ -85,9 +85,10 @@ pub(super) const MERGED: &[&str] = &[
     "read-set",
     "increment",
     "decrement",
+    "generate",
 ];
 /// Those where of concurrent writes one wins: counters would lose increments.
-pub(crate) const LAST_WINS: &[&str] = &["read", "write", "add", "remove", "read-set"];
+pub(crate) const LAST_WINS: &[&str] = &["read", "write", "add", "remove", "read-set", "generate"];
 const CLIENT_PORT: u16 = 7400;
 const PEER_PORT: u16 = 7401;
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);

@@ -16,7 +16,9 @@ use serde::de::DeserializeOwned;
 
 use super::failover::{self, Consulted};
 use super::{CLIENT_PORT, Crowd, HOME, Nodes, START_LIMIT, testimony};
-use crate::cluster::{AtStep, Db, DbError, Equal, Job, Leaders, Node, Processes, Steps, Testimony};
+use crate::cluster::{
+    Db, DbError, Equal, Failure, Job, Leaders, Node, Processes, Steps, Testimony,
+};
 use crate::remote::on_all;
 use crate::systems::http::in_words;
 
@@ -406,7 +408,7 @@ impl Steps for Nodes {
         nodes: &'a [Node],
         chosen: &'a [usize],
         step: &'a str,
-        action: AtStep,
+        action: Failure,
         limit: Duration,
     ) -> Job<'a, (Vec<usize>, String)> {
         Box::pin(async move {
@@ -419,16 +421,20 @@ impl Steps for Nodes {
                     )
                 })?,
                 action: match action {
-                    AtStep::Kill => Action::Kill,
-                    AtStep::Stop => Action::Stop,
+                    Failure::Kill => Action::Kill,
+                    Failure::Stop => Action::Stop,
                 },
                 after: 0,
             };
+            // Who is silent before has not failed at the step.
+            let before = self.silent(nodes, chosen).await;
+            let up = chosen.iter().filter(|node| !before.contains(node)).copied();
+            let chosen: &[usize] = &up.collect::<Vec<_>>();
+            // Who comes to the step at once may fail before it answers.
             on_all(chosen, async |position| {
                 let node = &nodes[*position];
-                self.ask::<bool>(node, "/admin/failpoint", Some(&order))
-                    .await
-                    .map(drop)
+                let armed = self.ask::<bool>(node, "/admin/failpoint", Some(&order));
+                Ok::<_, DbError>(armed.await.is_ok())
             })
             .await?;
             let begun = Instant::now();
@@ -455,8 +461,8 @@ impl Steps for Nodes {
                 let proofs = on_all(&failed, async |position| {
                     let node = &nodes[*position];
                     match action {
-                        AtStep::Kill => self.daemon().prove_gone(node).await,
-                        AtStep::Stop => self.daemon().prove_stopped(node).await,
+                        Failure::Kill => self.daemon().prove_gone(node).await,
+                        Failure::Stop => self.daemon().prove_stopped(node).await,
                     }
                 })
                 .await?;

@@ -226,16 +226,19 @@ where
     /// Has the first of these nodes that comes to a step be killed there, or stopped; the
     /// others are left alone then. A step that none comes to in time ends in an error.
     pub fn fail_at(&mut self, nodes: &[usize], step: Failpoint, action: Action, within: Duration) {
-        for node in nodes {
-            let order = Arm {
-                at: step,
-                action,
-                after: 0,
-            };
+        // Who is down or stopped before has not failed at the step.
+        let well = |node: &&usize| self.sim.is_up(**node) && !self.sim.is_paused(**node);
+        let nodes: Vec<usize> = nodes.iter().filter(well).copied().collect();
+        let order = Arm {
+            at: step,
+            action,
+            after: 0,
+        };
+        for node in &nodes {
             self.sim.arm(*node, order);
         }
         self.ambush = Some(Ambush {
-            nodes: nodes.to_vec(),
+            nodes,
             step,
             deadline: self.now() + nanos(within),
         });
