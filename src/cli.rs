@@ -271,8 +271,9 @@ struct CheckArgs {
     /// or our binary form, compressed with zstd or not; runs' directories; - for standard input.
     #[arg(required = true)]
     what: Vec<PathBuf>,
-    /// Only these claims. Left out: all of them for what schism recorded, linearizable for
-    /// other histories.
+    /// Only these claims. Left out: all of them for what schism recorded, for other histories
+    /// linearizable, or bank where reads return the balances of accounts. Some have settings:
+    /// bank:total=100, locks:permits=3,ttl=10s; `schism list claims` has all.
     #[arg(long = "claim", value_name = "CLAIM")]
     claims: Vec<Claim>,
     /// What the objects are, such as fifo-queue or semaphore:3; left out where the operations
@@ -1218,7 +1219,8 @@ fn list(what: Listing, charset: Charset) -> u8 {
         }
         Listing::Claims => {
             let rows = Claim::all().map(|claim| own(&[claim.as_str(), claim.meaning()]));
-            let rows: Vec<_> = rows.collect();
+            let set = Claim::all_settings().map(|(written, says)| own(&[&written, says]));
+            let rows: Vec<_> = rows.chain(set).collect();
             render(&["claim", "meaning"], &rows, charset)
         }
         Listing::Models => {
