@@ -14,7 +14,7 @@ use crate::plan::{Plan, SystemName};
 use crate::report::verdict::Status;
 use crate::simulate::{judge, simulate};
 
-const TRIALS: [&str; 24] = [
+const TRIALS: [&str; 27] = [
     include_str!("../trials/bugs/ack-before-fsync-multi-leader.toml"),
     include_str!("../trials/bugs/ack-before-fsync-raft.toml"),
     include_str!("../trials/bugs/ack-before-fsync.toml"),
@@ -39,6 +39,9 @@ const TRIALS: [&str; 24] = [
     include_str!("../trials/bugs/snapshot-misses-last-entry.toml"),
     include_str!("../trials/bugs/stale-cas-raft.toml"),
     include_str!("../trials/bugs/stale-cas.toml"),
+    include_str!("../trials/bugs/stale-transaction-lock.toml"),
+    include_str!("../trials/bugs/stale-transaction.toml"),
+    include_str!("../trials/bugs/vote-twice.toml"),
 ];
 
 /// Bugs that no trial shows, and what would.
