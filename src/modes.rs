@@ -567,10 +567,10 @@ impl Mode {
                 [Violated, Held, Violated]
             }
             (Kind::SyncDegrade, Fault::LeaderCutOff) => [Violated, Violated, Any],
-            (Kind::LwwHlc | Kind::Custom, _) => [Violated, Held, Any],
             (Kind::LwwHlc | Kind::LwwWall | Kind::Custom | Kind::Merge, Fault::None) => {
                 [Any, Held, Any]
             }
+            (Kind::LwwHlc | Kind::Custom, _) => [Violated, Held, Any],
             (Kind::LwwWall, Fault::ClocksSkewed) => [Violated, Violated, Any],
             (Kind::LwwWall, _) => [Violated, Held, Any],
             (Kind::Merge, _) => [Violated, Held, Any],
