@@ -26,14 +26,16 @@ findings: setup
 # Figures, side by side with a simple baseline where there is one.
 # HISTORIES names a folder of histories of known difficulty; see benches/named.rs.
 OPS ?= 10000000
+# How the cost grows shows at several sizes.
+GROWTH ?= 10000 100000 1000000 $(OPS)
 bench: setup
 	cargo bench --bench interpreter
 	cargo bench -p checkers --bench readers
 	cargo bench -p checkers --bench exact -- $(OPS)
-	cargo bench -p checkers --bench stale
-	cargo bench -p checkers --bench weak -- $(OPS)
-	cargo bench -p checkers --bench ledger
-	cargo bench -p checkers --bench invariants
+	cargo bench -p checkers --bench stale -- $(GROWTH)
+	cargo bench -p checkers --bench weak -- $(GROWTH)
+	cargo bench -p checkers --bench ledger -- $(GROWTH)
+	cargo bench -p checkers --bench invariants -- $(GROWTH)
 	cargo bench --bench report
 	cargo bench --bench named -- $(HISTORIES)
 	cargo bench -p checkers --bench search -- $(HISTORIES)

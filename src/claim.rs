@@ -2,7 +2,10 @@
 //!
 //! Every checker that judges has a claim of its own; `schism list claims` has them all. Files
 //! and flags name a claim by a word: the checker's name, or a plainer one for two of them.
-//! A claim may have a bound: `stale-reads <= 500ms`, `stale-reads <= 3 versions`.
+//! A claim may have a bound: `stale-reads <= 500ms`, `stale-reads <= 3 versions`; or
+//! [`settings`], such as `bank:total=100`.
+
+mod settings;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,6 +17,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::suggest;
+use settings::Settings;
 
 /// What a system may promise, and a run can refute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +25,7 @@ pub struct Claim {
     /// The checker that judges it.
     checker: &'static str,
     bound: Option<Bound>,
+    settings: Settings,
 }
 
 /// The claims whose words are not their checkers' names.
@@ -41,6 +46,7 @@ impl Claim {
         Self {
             checker,
             bound: None,
+            settings: Settings::NONE,
         }
     }
 
@@ -48,8 +54,8 @@ impl Claim {
     #[must_use]
     pub const fn stale_reads(bound: Bound) -> Self {
         Self {
-            checker: "stale",
             bound: Some(bound),
+            ..Self::of("stale")
         }
     }
 
@@ -66,6 +72,9 @@ impl Claim {
     pub fn of_checker(checker: &str) -> Option<Self> {
         if let Some((_, bound)) = checker.split_once(BOUND) {
             return bound.parse().ok().map(Self::stale_reads);
+        }
+        if checker.contains(':') {
+            return checker.parse().ok();
         }
         Self::all().find(|claim| claim.checker == checker)
     }
@@ -92,13 +101,18 @@ impl Claim {
         self.checker
     }
 
-    /// What its report is called: with a bound, the claim itself.
+    /// The name that its report bears: that of the checker, or the claim with what it is told.
     #[must_use]
     pub fn reported_as(self) -> Cow<'static, str> {
-        match self.bound {
-            Some(_) => self.to_string().into(),
-            None => self.checker.into(),
+        if self.bound.is_some() || !self.settings.is_empty() {
+            return self.to_string().into();
         }
+        self.checker.into()
+    }
+
+    /// All settings of claims: each as it is written, and what it says.
+    pub fn all_settings() -> impl Iterator<Item = (String, &'static str)> {
+        settings::all()
     }
 
     /// The figure of its checker that says how much there was to judge, and the word for that.
@@ -124,10 +138,12 @@ impl Claim {
     /// Who judges it.
     #[must_use]
     pub fn judge(self) -> Box<dyn Checker> {
-        match self.bound {
-            Some(bound) => Box::new(Stale::bounded_by(bound)),
-            None => (self.about().build)(),
+        if let Some(bound) = self.bound {
+            return Box::new(Stale::bounded_by(bound));
         }
+        let set = (!self.settings.is_empty())
+            .then(|| self.settings.judge(self.checker, self.to_string()));
+        set.flatten().unwrap_or_else(|| (self.about().build)())
     }
 
     /// Who judges these claims. Guarantees of sessions are judged together, so that the history
@@ -189,7 +205,7 @@ impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())?;
         match self.bound {
-            None => Ok(()),
+            None => write!(f, "{}", self.settings),
             Some(bound) => write!(f, "{BOUND}{bound}"),
         }
     }
@@ -208,12 +224,23 @@ impl FromStr for Claim {
                 other => Err(suggest::unknown("claim with a bound", other, [BOUNDED])),
             };
         }
-        Self::all()
-            .find(|claim| claim.as_str() == text || claim.checker == text)
+        let (word, told) = match text.split_once(':') {
+            Some((word, told)) => (word.trim(), Some(told)),
+            None => (text, None),
+        };
+        let claim = Self::all()
+            .find(|claim| claim.as_str() == word || claim.checker == word)
             .ok_or_else(|| {
                 let words: Vec<&str> = Self::all().map(Self::as_str).collect();
-                suggest::unknown("claim", text, words.iter().copied())
-            })
+                suggest::unknown("claim", word, words.iter().copied())
+            })?;
+        match told {
+            None => Ok(claim),
+            Some(told) => Ok(Self {
+                settings: Settings::parse(claim.checker, told)?,
+                ..claim
+            }),
+        }
     }
 }
 
@@ -238,8 +265,9 @@ impl JsonSchema for Claim {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         schemars::json_schema!({
             "type": "string",
-            "description": "A claim by its word, as `schism list claims` has it, or \
-                            `stale-reads <= BOUND` with a time or a number of versions.",
+            "description": "A claim by its word, as `schism list claims` has it, with \
+                            settings as in `bank:total=100`; or `stale-reads <= BOUND` with a \
+                            time or a number of versions.",
         })
     }
 }
@@ -279,8 +307,18 @@ mod tests {
             Bound::Versions(1),
             Bound::Versions(3),
         ];
-        for claim in Claim::all().chain(bounds.map(Claim::stale_reads)) {
+        let set = [
+            "bank:total=-100",
+            "locks:permits=3,ttl=10s",
+            "locks:uncertainty=1500us",
+            "ordered-ids:slack=2m",
+        ];
+        let set = set.map(|text| text.parse().expect("it is right"));
+        let bounds = bounds.map(Claim::stale_reads);
+        for claim in Claim::all().chain(bounds).chain(set) {
             assert_eq!(claim.to_string().parse(), Ok(claim));
+            assert_eq!(Claim::of_checker(&claim.reported_as()), Some(claim));
+            assert_eq!(claim.judge().name(), claim.reported_as());
             assert!(!claim.meaning().is_empty());
         }
         assert_eq!("loss".parse(), Ok(Claim::NO_LOST_WRITES));
@@ -298,5 +336,13 @@ mod tests {
         assert!(said("stale-reads <= soon").contains("3 versions"));
         assert!(said("stale-reads <= many versions").contains("3 versions"));
         assert!(said("loss <= 3 versions").contains("stale-reads"));
+        assert!(said("bnak:total=100").contains("did you mean `bank`?"));
+        assert!(said("bank:totl=100").contains("did you mean `total`?"));
+        assert!(said("bank:total").contains("bank:total="));
+        assert!(said("bank:total=much").contains("a whole number"));
+        assert!(said("bank:total=1,total=2").contains("twice"));
+        assert!(said("locks:permits=0").contains("from 1 on"));
+        assert!(said("locks:ttl=soon").contains("such as 10s"));
+        assert!(said("prefix:total=1").contains("has no settings"));
     }
 }

@@ -79,6 +79,8 @@ enum Command {
     Show(commands::show::ShowArgs),
     /// All runs, newest first.
     Runs(commands::runs::RunsArgs),
+    /// How verdicts and figures of each plan went over its runs.
+    Trend(commands::trend::TrendArgs),
     /// Remove old runs.
     Prune(commands::prune::PruneArgs),
     /// What changed from one run to another.
@@ -269,8 +271,9 @@ struct CheckArgs {
     /// or our binary form, compressed with zstd or not; runs' directories; - for standard input.
     #[arg(required = true)]
     what: Vec<PathBuf>,
-    /// Only these claims. Left out: all of them for what schism recorded, linearizable for
-    /// other histories.
+    /// Only these claims. Left out: all of them for what schism recorded, for other histories
+    /// linearizable, or bank where reads return the balances of accounts. Some have settings:
+    /// bank:total=100, locks:permits=3,ttl=10s; `schism list claims` has all.
     #[arg(long = "claim", value_name = "CLAIM")]
     claims: Vec<Claim>,
     /// What the objects are, such as fifo-queue or semaphore:3; left out where the operations
@@ -448,6 +451,7 @@ pub fn main() -> u8 {
         Command::Report(args) => told(commands::report::run(&args)),
         Command::Show(args) => told(commands::show::run(&args, width(), charset)),
         Command::Runs(args) => told(commands::runs::run(&args, width(), charset)),
+        Command::Trend(args) => told(commands::trend::run(&args, charset)),
         Command::Prune(args) => told(commands::prune::run(&args)),
         Command::Diff(args) => told(commands::diff::run(&args, width(), charset)),
         Command::Ci(args) => coded(commands::ci::run(&args, &github(), charset)),
@@ -1215,7 +1219,8 @@ fn list(what: Listing, charset: Charset) -> u8 {
         }
         Listing::Claims => {
             let rows = Claim::all().map(|claim| own(&[claim.as_str(), claim.meaning()]));
-            let rows: Vec<_> = rows.collect();
+            let set = Claim::all_settings().map(|(written, says)| own(&[&written, says]));
+            let rows: Vec<_> = rows.chain(set).collect();
             render(&["claim", "meaning"], &rows, charset)
         }
         Listing::Models => {

@@ -129,6 +129,94 @@ fn claims_can_be_chosen() {
     assert!(out(&output).starts_with("? UNDECIDED"), "{}", out(&output));
 }
 
+/// What Jepsen writes of a bank: one read of all accounts.
+const BANK: &str = "\
+{:type :invoke, :f :read, :process 0, :time 11142323154, :index 0}
+{:type :ok, :f :read, :process 0, :time 11245205834, :value {0 10, 1 10, 2 10}, :index 1}
+";
+
+#[test]
+fn a_bank_is_found_by_what_its_reads_return() {
+    let place = Place::new("bank");
+    let file = place.file("bank.edn", BANK);
+    // One read shows what the total is, and no other one can contradict it.
+    let output = schism(&place.0, &["check", file]);
+    let said = out(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.starts_with("? UNDECIDED  bank.edn  1 undecided"),
+        "{said}"
+    );
+    assert!(said.contains("bank   ? undecided  1 read"), "{said}");
+    assert!(!said.contains("seed"), "{said}");
+    for (claim, code) in [("bank:total=30", 0), ("bank:total=31", 1)] {
+        let output = schism(&place.0, &["check", file, "--claim", claim]);
+        let said = out(&output);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(claim) && said.contains("1 read"), "{said}");
+        assert!(
+            said.contains(&format!("check bank.edn --claim {claim}")),
+            "{said}"
+        );
+    }
+    // A register whose value is a map is still a register.
+    let file = place.file("map.edn", &BANK.replace(":f :read", ":f :write"));
+    let said = out(&schism(&place.0, &["check", file]));
+    assert!(!said.contains("bank"), "{said}");
+}
+
+#[test]
+fn claims_are_told_what_the_history_does_not_show() {
+    let place = Place::new("settings");
+    let call = |index: usize, process: u32, f: &str| {
+        let line = |index: usize, kind: &str| {
+            format!(
+                "{{\"index\":{index},\"time\":{},\"process\":{process},\
+                 \"type\":\"{kind}\",\"f\":\"{f}\",\"key\":\"l\",\"value\":null}}\n",
+                index * 10_000_000
+            )
+        };
+        line(2 * index, "invoke") + &line(2 * index + 1, "ok")
+    };
+    let both = call(0, 0, "acquire") + &call(1, 1, "acquire");
+    let text = both + &call(2, 0, "release") + &call(3, 1, "release");
+    let file = place.file("locks.jsonl", &text);
+    // The second acquires after 20 ms, and has it after 30 ms.
+    for (claim, code) in [
+        ("locks", 1),
+        ("locks:permits=1", 1),
+        ("locks:permits=2", 2),
+        ("locks:ttl=1s", 1),
+        ("locks:ttl=25ms", 0),
+        ("locks:ttl=35ms", 1),
+        ("locks:ttl=35ms,uncertainty=10ms", 0),
+    ] {
+        let output = schism(&place.0, &["check", file, "--claim", claim]);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{claim}: {}",
+            out(&output)
+        );
+    }
+    let output = schism(&place.0, &["check", file, "--claim", "locks:permit=2"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(
+        err(&output).contains("did you mean `permits`?"),
+        "{}",
+        err(&output)
+    );
+    let listed = out(&schism(&place.0, &["list", "claims"]));
+    for setting in [
+        "bank:total=",
+        "locks:permits=",
+        "locks:ttl=",
+        "ordered-ids:slack=",
+    ] {
+        assert!(listed.contains(setting), "{listed}");
+    }
+}
+
 #[test]
 fn a_history_is_the_same_in_every_format() {
     let place = Place::new("convert");

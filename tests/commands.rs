@@ -494,3 +494,28 @@ fn the_smallest_schedule_of_a_run_is_found_and_shows_the_same() {
     assert_eq!(output.status.code(), Some(64));
     assert!(err(&output).contains("on hosts alone"), "{}", err(&output));
 }
+
+#[test]
+fn the_trend_of_a_plan_is_told_over_its_runs() {
+    let place = Place::new("trend");
+    for (at, seed) in [("00", 1), ("01", 2), ("02", 3)] {
+        let id = format!("2026-01-01T00-{at}-00Z-demo");
+        runs::simulated(&place.0.join("runs").join(id), seed);
+    }
+    let text = out(&schism(&place.0, &["trend"]));
+    let mut lines = text.lines().skip(2);
+    let first = lines.next().expect("a plan");
+    assert!(first.starts_with("async-leader-killed  3 runs"), "{text}");
+    assert!(first.contains('✗'), "{text}");
+    assert!(
+        lines.any(|line| line.trim_start().starts_with("lost writes")),
+        "{text}"
+    );
+    let ascii = out(&schism(
+        &place.0,
+        &["--ascii", "trend", "async", "--limit", "2"],
+    ));
+    assert!(ascii.is_ascii() && ascii.contains("2 runs"), "{ascii}");
+    let none = out(&schism(&place.0, &["trend", "nothing-of-that-name"]));
+    assert!(none.contains("no runs of such a plan"), "{none}");
+}

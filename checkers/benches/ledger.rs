@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The histories are made here, in memory, and lie there as columns before the clock starts.
-//! Memory is what the judge adds to them at its peak.
+//! Each row is measured in a process of its own. Memory is what the judge adds at its peak.
 
 #![expect(
     clippy::disallowed_methods,
@@ -155,11 +155,8 @@ fn megabytes(name: &str) -> f64 {
 
 type Row = (&'static str, fn(usize) -> Calls, Box<dyn Checker>);
 
-fn main() {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let told = words.iter().find_map(|word| word.parse::<usize>().ok());
-    let sizes = told.map_or(vec![10_000, 100_000, 1_000_000], |ops| vec![ops]);
-    let rows: [Row; 4] = [
+fn rows() -> [Row; 4] {
+    [
         ("loss, registers", registers, Box::new(Loss)),
         ("loss, sets", |ops| sets(ops, false), Box::new(Loss)),
         (
@@ -168,42 +165,62 @@ fn main() {
             Box::new(SetFull::default()),
         ),
         ("log", log, Box::new(Log)),
-    ];
+    ]
+}
+
+/// Measures one row, and prints it.
+fn alone((name, make, checker): &Row, ops: usize) {
+    let calls = make(ops);
+    assert!(calls.irregular().is_none(), "{:?}", calls.irregular());
+    let (mut best, mut peak) = (f64::INFINITY, 0.0_f64);
+    for _ in 0..3 {
+        let before = megabytes("VmRSS");
+        // Where the kernel lets us, the peak is measured from here.
+        let reset = std::fs::write("/proc/self/clear_refs", "5").is_ok();
+        let start = Instant::now();
+        let report = checker.judge(&calls, &Budget::unlimited());
+        best = best.min(start.elapsed().as_secs_f64());
+        assert_eq!(report.verdict, Verdict::Held, "{name}: {report:#?}");
+        if reset {
+            peak = peak.max(megabytes("VmHWM") - before);
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "it is printed with one digit")]
+    let count = calls.len() as f64;
+    println!(
+        "| {name} | {} | {:.1} | {:.0} |",
+        calls.len(),
+        count / best / 1e6,
+        peak * 1_048_576.0 / count,
+    );
+}
+
+/// What tells a process to measure one row: its place and how many operations follow.
+const ALONE: &str = "--alone";
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut sizes: Vec<usize> = words.iter().filter_map(|word| word.parse().ok()).collect();
+    if words.first().is_some_and(|word| word == ALONE) {
+        return alone(&rows()[sizes[0]], sizes[1]);
+    }
+    if sizes.is_empty() {
+        sizes = vec![10_000, 100_000, 1_000_000];
+    }
     println!("| checker | operations | M operations/s | bytes/operation |");
     println!("| --- | ---: | ---: | ---: |");
-    for (name, make, checker) in &rows {
-        let wanted = |word: &&String| word.parse::<usize>().is_err() && !word.starts_with("--");
-        if words
-            .iter()
-            .filter(wanted)
-            .any(|word| !name.contains(word.as_str()))
-        {
+    let this = std::env::current_exe().expect("a program knows where it lies");
+    let is_name = |word: &&String| word.parse::<usize>().is_err() && !word.starts_with("--");
+    for (place, (name, ..)) in rows().iter().enumerate() {
+        let mut names = words.iter().filter(is_name);
+        if !names.all(|word| name.contains(word.as_str())) {
             continue;
         }
-        for &ops in &sizes {
-            let calls = make(ops);
-            assert!(calls.irregular().is_none(), "{:?}", calls.irregular());
-            let (mut best, mut peak) = (f64::INFINITY, 0.0_f64);
-            for _ in 0..3 {
-                let before = megabytes("VmRSS");
-                // Where the kernel lets us, the peak is measured from here.
-                let reset = std::fs::write("/proc/self/clear_refs", "5").is_ok();
-                let start = Instant::now();
-                let report = checker.judge(&calls, &Budget::unlimited());
-                best = best.min(start.elapsed().as_secs_f64());
-                assert_eq!(report.verdict, Verdict::Held, "{name}: {report:#?}");
-                if reset {
-                    peak = peak.max(megabytes("VmHWM") - before);
-                }
-            }
-            #[expect(clippy::cast_precision_loss, reason = "it is printed with one digit")]
-            let count = calls.len() as f64;
-            println!(
-                "| {name} | {} | {:.1} | {:.0} |",
-                calls.len(),
-                count / best / 1e6,
-                peak * 1048576.0 / count,
-            );
+        for ops in &sizes {
+            let row = [place.to_string(), ops.to_string()];
+            let mut child = std::process::Command::new(&this);
+            let status = child.arg(ALONE).args(row).status().expect("it starts");
+            assert!(status.success(), "{name} failed");
         }
     }
 }

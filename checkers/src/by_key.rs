@@ -76,45 +76,59 @@ impl ByKey {
         self.keys.iter().position(|other| *other == key)
     }
 
-    /// Does `work` for every object, on all cores, each core with a state of its own. The
-    /// states, and whether the budget left time for all.
+    /// Does `work` for every object, as [`on_all_cores`] does.
     pub(crate) fn on_all_cores<S: Send>(
         &self,
         budget: &Budget,
         state: impl Fn() -> S + Sync,
         work: impl Fn(&mut S, usize) + Sync,
     ) -> (Vec<S>, bool) {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = self.len();
-        // Batches, so that small objects cost no more than their calls.
-        let batch = (count / (cores * 16)).max(1);
-        let next = AtomicUsize::new(0);
-        let finished = AtomicUsize::new(0);
-        let done = Mutex::new(Vec::new());
-        let run = || {
-            let mut own = state();
-            loop {
-                let from = next.fetch_add(batch, Ordering::Relaxed);
-                if from >= count || budget.is_spent() {
-                    break;
-                }
-                let to = count.min(from + batch);
-                for place in from..to {
-                    work(&mut own, place);
-                }
-                finished.fetch_add(to - from, Ordering::Relaxed);
-            }
-            done.lock().expect("no worker panics with it").push(own);
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..cores.min(count) {
-                scope.spawn(run);
-            }
-            run();
-        });
-        let all = finished.load(Ordering::Relaxed) == count;
-        (done.into_inner().expect("no worker panics with it"), all)
+        on_all_cores(self.len(), budget, state, work)
     }
+}
+
+/// How many threads can run at once.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Does `work` for all numbers below `count`, on all cores, each core with a state of its own and
+/// rising numbers. The states, and whether the budget left time for all.
+pub(crate) fn on_all_cores<S: Send>(
+    count: usize,
+    budget: &Budget,
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize) + Sync,
+) -> (Vec<S>, bool) {
+    let cores = cores();
+    // Batches, so that small objects cost no more than their calls.
+    let batch = (count / (cores * 16)).max(1);
+    let next = AtomicUsize::new(0);
+    let finished = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::new());
+    let run = || {
+        let mut own = state();
+        loop {
+            let from = next.fetch_add(batch, Ordering::Relaxed);
+            if from >= count || budget.is_spent() {
+                break;
+            }
+            let to = count.min(from + batch);
+            for place in from..to {
+                work(&mut own, place);
+            }
+            finished.fetch_add(to - from, Ordering::Relaxed);
+        }
+        done.lock().expect("no worker panics with it").push(own);
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..cores.min(count) {
+            scope.spawn(run);
+        }
+        run();
+    });
+    let all = finished.load(Ordering::Relaxed) == count;
+    (done.into_inner().expect("no worker panics with it"), all)
 }
 
 pub(crate) fn narrow(number: usize) -> u32 {

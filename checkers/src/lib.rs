@@ -13,6 +13,7 @@ pub mod counter;
 mod counts;
 mod explain;
 mod faults;
+mod hash;
 pub mod history;
 pub mod invariants;
 pub mod lattice;
@@ -364,7 +365,7 @@ pub const CHECKERS: &[About] = &[
         claim: "no two transactions each replaced what the other had decided by",
         needs: "transactions that read two keys and write one, or pairs of inserts",
         names: &["write-skew"],
-        cost: "O(n)",
+        cost: "O(n log n)",
         build: || Box::new(invariants::WriteSkew),
     },
     About {

@@ -1,5 +1,7 @@
 //! Convergence of simulated replicas: some that converge, and some that are broken.
 
+mod made;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use checkers::history::notation::h;
@@ -431,4 +433,22 @@ fn the_same_updates_have_one_state_and_a_version_one_content() {
     assert!(has(&two, "version-conflict"), "{two:#?}");
     let one = judge(&told("k", &[version(1, 7), version(2, 8), version(1, 7)]));
     assert!(!has(&one, "version-conflict"));
+}
+
+#[test]
+fn names_change_nothing_and_longer_calls_and_fewer_reads_break_nothing() {
+    let (mut held, mut violated) = (0, 0);
+    for seed in 0..9_000 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let modes = [Mode::Correct, Mode::ArrivalWins, Mode::NoTombstones];
+        let mode = modes[usize::try_from(seed % 3).expect("few")];
+        let history = simulate(seed, mode, rng.random(), rng.random()).history;
+        let may = |op: &Op| op.f == *"read";
+        held += u64::from(made::laws::obeys(&Convergence, &history, &mut rng, may));
+        let before = judge(&history).verdict;
+        violated += u64::from(before == Verdict::Violated);
+        let renamed = made::laws::other_values(&history);
+        assert_eq!(judge(&renamed).verdict, before, "{seed}");
+    }
+    assert!(held > 1_000 && violated > 1_000, "{held} {violated}");
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use checkers::history::{Kind, Value};
 use checkers::queue::{Delivery, Order};
 use checkers::{Budget, Checker, Queue, Verdict};
-use made::{Made, history, int, made, seeds, weaken};
+use made::{Made, history, int, laws, made, seeds, weaken};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -382,4 +382,20 @@ fn what_is_held_is_not_violated_when_less_is_known() {
         );
     }
     assert!(tried > seeds() / 200, "only {tried}");
+}
+
+#[test]
+fn names_change_nothing_and_longer_calls_break_nothing() {
+    let mut held = 0;
+    for seed in 0..seeds() / 10 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let history = history(&any(&mut rng));
+        let queue = Queue {
+            delivery: [Delivery::ExactlyOnce, Delivery::AtLeastOnce][usize::from(seed % 3 == 0)],
+            order: [Order::Producer, Order::Fifo][usize::from(seed % 2 == 0)],
+        };
+        // What a dequeue took, nobody finds any more: none may be left out.
+        held += u64::from(laws::obeys(&queue, &history, &mut rng, |_| false));
+    }
+    assert!(held > seeds() / 400, "only {held}");
 }

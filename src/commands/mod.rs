@@ -16,6 +16,7 @@ pub mod serve;
 pub mod show;
 pub mod shrink;
 pub mod sim;
+pub mod trend;
 
 use std::path::{Path, PathBuf};
 

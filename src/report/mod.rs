@@ -18,4 +18,5 @@ pub mod tally;
 pub mod terminal;
 pub mod timeline;
 pub mod told;
+pub mod trend;
 pub mod verdict;

@@ -16,12 +16,37 @@ pub fn run(
     picture: impl Fn(&Finding) -> Option<String>,
     charset: Charset,
 ) -> String {
-    let mut text = headline(verdict) + "\n";
+    let of = format!("{}, seed {}", verdict.name, verdict.seed);
+    told(verdict, &of, ("run    ", directory), picture, charset)
+}
+
+/// The verdict on a history that somebody recorded, claim by claim.
+#[must_use]
+pub fn recorded(
+    verdict: &RunVerdict,
+    name: &str,
+    read_as: &str,
+    picture: impl Fn(&Finding) -> Option<String>,
+    charset: Charset,
+) -> String {
+    let read_as = format!("as {read_as}");
+    told(verdict, name, ("read   ", &read_as), picture, charset)
+}
+
+/// What it is `of` stands at the head; at the end a line, by its first word and the rest.
+fn told(
+    verdict: &RunVerdict,
+    of: &str,
+    last: (&str, &str),
+    picture: impl Fn(&Finding) -> Option<String>,
+    charset: Charset,
+) -> String {
+    let mut text = headline(verdict, of) + "\n";
     if let Some(why) = &verdict.why {
         text += &format!("  why  {why}\n");
     }
     if verdict.claims.is_empty() {
-        text += &format!("  No claim was judged.  History and logs: {directory}\n");
+        text += &format!("  No claim was judged.  History and logs: {}\n", last.1);
         return plain(&text, charset);
     }
     let rows: Vec<Vec<String>> = verdict
@@ -40,11 +65,11 @@ pub fn run(
         let told = first.map(|finding| story(finding, picture(finding).as_deref()));
         text += &told.unwrap_or_default();
     }
-    text += &footer(verdict, directory);
+    text += &footer(verdict, last);
     plain(&text, charset)
 }
 
-fn headline(verdict: &RunVerdict) -> String {
+fn headline(verdict: &RunVerdict, of: &str) -> String {
     let count = |wanted| {
         verdict
             .claims
@@ -69,17 +94,10 @@ fn headline(verdict: &RunVerdict) -> String {
             format!("  {}", parts.collect::<Vec<_>>().join(", "))
         }
     };
-    let ops: u64 = verdict
-        .coverage
-        .values()
-        .map(|o| o.ok + o.fail + o.info)
-        .sum();
     format!(
-        "{}  {}, seed {}{claims}   {} operations   exit {}",
+        "{}  {of}{claims}   {} operations   exit {}",
         verdict.status.words(),
-        verdict.name,
-        verdict.seed,
-        thousands(i64::try_from(ops).unwrap_or(i64::MAX)),
+        thousands(verdict.operations()),
         verdict.exit_code
     )
 }
@@ -251,7 +269,7 @@ pub fn decided_by(verdict: &RunVerdict) -> Option<String> {
     }
 }
 
-fn footer(verdict: &RunVerdict, directory: &str) -> String {
+fn footer(verdict: &RunVerdict, (word, rest): (&str, &str)) -> String {
     let mut text = String::new();
     let harm =
         |name: &str| ["partition", "kill", "pause", "clock", "repeat", "slow"].contains(&name);
@@ -277,7 +295,7 @@ fn footer(verdict: &RunVerdict, directory: &str) -> String {
         Some(false) => text += "  nodes   NOT equal after healing; see recovery in verdict.json\n",
         None => {}
     }
-    text += &format!("  run     {directory}\n");
+    text += &format!("  {word} {rest}\n");
     for command in &verdict.reproduce {
         text += &format!("  again   {command}\n");
     }

@@ -340,6 +340,13 @@ impl RunVerdict {
         self.claims.iter().any(|claim| claim.expected.is_some())
     }
 
+    /// How many operations of clients there were.
+    #[must_use]
+    pub fn operations(&self) -> i64 {
+        let all = self.coverage.values().map(|of| of.ok + of.fail + of.info);
+        i64::try_from(all.sum::<u64>()).unwrap_or(i64::MAX)
+    }
+
     /// A figure of a checker, if it is there and a number.
     #[must_use]
     pub fn figure(&self, checker: &str, name: &str) -> Option<i64> {

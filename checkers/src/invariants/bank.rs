@@ -3,9 +3,9 @@
 //! Of each read only its sum and its set of accounts count; sets are told apart by number.
 
 use super::findings::{Findings, anomaly};
-use super::hash::Table;
 use super::places::Places;
 use crate::calls::{Calls, NEVER, Rank};
+use crate::hash::Table;
 use crate::history::Kind;
 use crate::history::dictionary::{Interned, NIL};
 use crate::{Anomaly, Budget, Checker, Report};
@@ -265,7 +265,7 @@ impl Checker for Bank {
                 let ended = calls.ends[seen.call as usize];
                 let during = began.is_some_and(|began| ended >= began);
                 let compared = reference.shown_by != Some(seen.call);
-                power += usize::from(compared && (during || self.total.is_some()));
+                power += usize::from(compared && during || self.total.is_some());
                 let whole = seen.accounts == reference.accounts;
                 if whole && seen.sum == reference.total {
                     continue;
@@ -282,7 +282,7 @@ impl Checker for Bank {
         let mut lacking = ledger.lacking();
         if lacking.is_none() && power == 0 {
             let why = "needs two reads of all accounts, one of them not over before the first \
-                       transfer began, or the total from elsewhere";
+                       transfer began, or the total told, as in bank:total=100";
             lacking = Some(why.to_owned());
         }
         let mut report = findings.report(self.name(), lacking);

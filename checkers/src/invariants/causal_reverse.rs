@@ -7,9 +7,9 @@
 //! they were certain, the first that is missing is found after at most as many as were returned.
 
 use super::findings::{Findings, anomaly};
-use super::hash::Table;
 use super::write_once::{Read, WriteOnce};
 use crate::calls::{Calls, NEVER};
+use crate::hash::Table;
 use crate::{Budget, Checker, Report};
 
 /// What a read sees comes with everything that had been written before it.

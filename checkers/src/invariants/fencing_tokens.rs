@@ -2,7 +2,7 @@
 
 use super::findings::{Findings, anomaly, on_node};
 use super::locks::answer;
-use super::ordered::{Evidence, Later, repeated, sweep};
+use super::ordered::{Entry, repeated, sweep};
 use super::places::Places;
 use crate::calls::Calls;
 use crate::history::Kind;
@@ -23,7 +23,7 @@ impl Checker for FencingTokens {
         };
         let mut locks = Places::default();
         let mut findings = Findings::default();
-        let (mut evidence, mut later) = (Vec::new(), Vec::new());
+        let mut granted: Vec<Entry> = Vec::new();
         let mut without = 0_usize;
         let count = u32::try_from(calls.len()).expect("calls are numbered with 32 bits");
         for call in 0..count {
@@ -36,22 +36,17 @@ impl Checker for FencingTokens {
                 continue;
             };
             let object = locks.place((0, calls.key[at]));
-            let (begins, by) = (calls.begins[at].into(), calls.ends[at].into());
-            evidence.push(Evidence {
+            granted.push(Entry {
                 object,
-                by,
-                value,
-                call,
-            });
-            later.push(Later {
-                object,
-                begins,
                 value,
                 call,
             });
         }
-        repeated(&later, |before, call| {
-            findings.add(|| {
+        repeated(
+            &granted,
+            |_| true,
+            |before, call| {
+                findings.add(|| {
                 let (there, here) = (on_node(calls, before.call), on_node(calls, call.call));
                 let conclusion = format!(
                     "Token {} was granted{there} and again{here}: who guards the resource cannot \
@@ -62,10 +57,14 @@ impl Checker for FencingTokens {
                 let key = calls.key[call.call as usize];
                 anomaly(calls, "duplicate-token", key, &proof, [conclusion])
             });
-        });
-        let tokens = later.len();
+            },
+        );
+        let tokens = granted.len();
         let mut pairs = 0_usize;
-        sweep(evidence, later, |sooner, later| {
+        let by = |one: &Entry| calls.ends[one.call as usize].into();
+        let begins = |one: &Entry| calls.begins[one.call as usize].into();
+        let later = granted.iter().copied();
+        sweep(&granted, by, later, begins, |sooner, later| {
             pairs += 1;
             if later.value < sooner.value {
                 findings.add(|| {

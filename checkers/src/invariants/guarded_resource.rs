@@ -1,10 +1,10 @@
 //! A resource that refuses old tokens; the page is `checkers/pages/guarded-resource.md`.
 
 use super::findings::{Findings, anomaly, word};
-use super::hash::Table;
-use super::ordered::{Evidence, Later, sweep};
+use super::ordered::{Entry, sweep};
 use super::places::Places;
 use crate::calls::{Calls, NEVER};
+use crate::hash::Table;
 use crate::history::Kind;
 use crate::history::dictionary::{Interned, NIL};
 use crate::{Budget, Checker, Report};
@@ -14,13 +14,18 @@ use crate::{Budget, Checker, Report};
 pub struct GuardedResource;
 
 /// Who wrote a token and a value, or tried to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Writers {
-    /// The one that may have been accepted, and how many there are.
-    accepted: Option<u32>,
-    may: usize,
-    refused: Option<u32>,
+    /// The one that may have been accepted, or [`NOBODY`]; and whether there are more.
+    accepted: u32,
+    several: bool,
+    refused: u32,
 }
+
+const NOBODY: u32 = u32::MAX;
+
+/// No pair: nobody read it.
+const UNREAD: u32 = u32::MAX;
 
 /// The token of `{token, value}`.
 fn token(calls: &Calls, number: u32) -> Option<i64> {
@@ -39,9 +44,11 @@ fn token(calls: &Calls, number: u32) -> Option<i64> {
 #[derive(Debug, Default)]
 struct Read {
     resources: Places,
-    evidence: Vec<Evidence>,
-    writes: Vec<Later>,
-    refused: Vec<Later>,
+    /// What was accepted, or seen.
+    evidence: Vec<Entry>,
+    /// Writes of unknown outcome that were seen.
+    observed: Vec<Entry>,
+    refused: Vec<Entry>,
     unreadable: usize,
     /// By a call: who wrote what it read, or who read what it wrote.
     beside: Table<u32, u32>,
@@ -58,6 +65,13 @@ impl GuardedResource {
         let mut writers: Vec<Writers> = Vec::new();
         let mut seen: Vec<(u32, u32)> = Vec::new();
         let count = u32::try_from(calls.len()).expect("calls are numbered with 32 bits");
+        // Only of what was read it matters who wrote it.
+        let mut was_read = vec![false; calls.values.len()];
+        for call in (0..count).filter(|&call| calls.outcome[call as usize] == Kind::Ok) {
+            if Some(calls.f[call as usize]) == read {
+                was_read[calls.result(call) as usize] = true;
+            }
+        }
         for call in 0..count {
             let at = call as usize;
             let (f, outcome) = (Some(calls.f[at]), calls.outcome[at]);
@@ -73,42 +87,37 @@ impl GuardedResource {
                 continue;
             };
             let object = out.resources.place((0, calls.key[at]));
-            let pair = pairs.place((object, number));
+            let pair = if was_read[number as usize] {
+                pairs.place((object, number))
+            } else {
+                UNREAD
+            };
             if pair as usize == writers.len() {
-                writers.push(Writers::default());
+                writers.push(Writers {
+                    accepted: NOBODY,
+                    several: false,
+                    refused: NOBODY,
+                });
             }
             if f == read {
                 seen.push((call, pair));
-            } else {
+            } else if pair != UNREAD {
                 let writers = &mut writers[pair as usize];
                 if outcome == Kind::Fail {
-                    writers.refused.get_or_insert(call);
+                    writers.refused = writers.refused.min(call);
                 } else {
-                    writers.accepted.get_or_insert(call);
-                    writers.may += 1;
+                    writers.several = writers.accepted != NOBODY;
+                    writers.accepted = writers.accepted.min(call);
                 }
             }
-            let begins = calls.begins[at].into();
-            let later = Later {
+            let entry = Entry {
                 object,
-                begins,
                 value,
                 call,
             };
             match outcome {
-                Kind::Ok => {
-                    let by = calls.ends[at].into();
-                    out.evidence.push(Evidence {
-                        object,
-                        by,
-                        value,
-                        call,
-                    });
-                    if f == write {
-                        out.writes.push(later);
-                    }
-                }
-                Kind::Fail => out.refused.push(later),
+                Kind::Ok => out.evidence.push(entry),
+                Kind::Fail => out.refused.push(entry),
                 Kind::Info | Kind::Invoke => {}
             }
         }
@@ -118,11 +127,13 @@ impl GuardedResource {
             let writers = writers[pair as usize];
             let ended = calls.ends[reader as usize];
             let in_time = |writer: &u32| calls.begins[*writer as usize] <= ended;
-            match (writers.accepted.filter(in_time), writers.refused) {
+            let some = |writer: u32| (writer != NOBODY).then_some(writer);
+            let accepted = some(writers.accepted).filter(in_time);
+            match (accepted, some(writers.refused)) {
                 // It was seen, so it happened.
                 (Some(writer), _) => {
                     out.beside.insert(reader, writer);
-                    if writers.may == 1 && calls.ends[writer as usize] == NEVER {
+                    if !writers.several && calls.ends[writer as usize] == NEVER {
                         observed.push((writer, reader));
                     }
                 }
@@ -137,15 +148,14 @@ impl GuardedResource {
         for (call, reader) in observed {
             out.beside.insert(call, reader);
             let at = call as usize;
-            out.writes.push(Later {
+            out.observed.push(Entry {
                 object: out.resources.place((0, calls.key[at])),
-                begins: calls.begins[at].into(),
                 value: token(calls, calls.argument[at]).unwrap_or_default(),
                 call,
             });
         }
         // What nobody wrote, or only who was refused, tells of no token that was accepted.
-        let is_proof = |evidence: &Evidence| unproven.binary_search(&evidence.call).is_err();
+        let is_proof = |evidence: &Entry| unproven.binary_search(&evidence.call).is_err();
         out.evidence.retain(is_proof);
         out
     }
@@ -184,9 +194,16 @@ impl Checker for GuardedResource {
         }
         let mut findings = Findings::default();
         let read = Self::read(calls, &mut findings);
-        let accepted = read.writes.len();
+        let write = calls.function("guarded-write");
+        let is_write = |one: &&Entry| Some(calls.f[one.call as usize]) == write;
+        let mut writes = read.observed.clone();
+        writes.extend(read.evidence.iter().filter(is_write));
+        writes.sort_unstable_by_key(|write| write.call);
+        let accepted = writes.len();
+        let by = |one: &Entry| calls.ends[one.call as usize].into();
+        let begins = |one: &Entry| calls.begins[one.call as usize].into();
         let mut tried = 0_usize;
-        sweep(read.evidence.clone(), read.writes, |sooner, later| {
+        sweep(&read.evidence, by, writes, begins, |sooner, later| {
             if later.value < sooner.value {
                 tried += 1;
                 findings.add(|| {
@@ -206,7 +223,8 @@ impl Checker for GuardedResource {
             }
         });
         let mut rejected = 0_usize;
-        sweep(read.evidence, read.refused, |sooner, later| {
+        let refused = read.refused.iter().copied();
+        sweep(&read.evidence, by, refused, begins, |sooner, later| {
             rejected += usize::from(later.value < sooner.value);
         });
         let lacking = if read.unreadable > 0 {

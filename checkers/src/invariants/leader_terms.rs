@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::findings::Findings;
-use super::hash::Table;
-use super::ordered::{Evidence, Later, sweep};
+use super::ordered::{Entry, sweep};
 use crate::calls::Calls;
 use crate::explain::time;
+use crate::hash::Table;
 use crate::history::{Kind, Nanos, Value};
 use crate::{Anomaly, Budget, Checker, Report};
 
@@ -18,25 +18,31 @@ pub struct LeaderTerms;
 /// How many of the times with two leaders are listed.
 const LISTED: usize = 5;
 
-/// What a node said of itself at some moment from `from` to `to`.
+/// What a node said of itself.
 #[derive(Clone, Copy, Debug)]
 struct Status {
     node: u32,
     leads: bool,
     term: i64,
-    from: Nanos,
-    to: Nanos,
     source: Source,
 }
 
-/// Where it stands.
-#[derive(Clone, Copy, Debug)]
+/// Where it stands: the calls in order, and then what the nemesis heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Source {
     Call(u32),
-    /// Two entries of the nemesis, by index.
-    Pair(usize, usize),
-    /// One, so that only when it was told is known.
-    Alone(usize),
+    /// By its place in [`Statuses::heard`].
+    Heard(u32),
+}
+
+/// What the nemesis heard between two entries, by index; or in one, so that only when it was
+/// told is known.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    from: Nanos,
+    to: Nanos,
+    start: Option<usize>,
+    end: usize,
 }
 
 /// The parts of a map from nodes to what each said; it may be empty.
@@ -53,7 +59,9 @@ type Said = (Option<u32>, bool, i64);
 
 #[derive(Debug, Default)]
 struct Statuses {
+    /// In the order of the times from which they may be.
     list: Vec<Status>,
+    heard: Vec<Heard>,
     nodes: Vec<String>,
     by_name: HashMap<String, u32>,
     unreadable: usize,
@@ -77,45 +85,66 @@ impl Statuses {
                 let said = *said
                     .entry(number)
                     .or_insert_with(|| statuses.read(&calls.value(number)));
-                let span = (calls.time(calls.begins[at]), calls.time(calls.ends[at]));
                 // The places of the nodes are those of the calls.
-                statuses.add(
-                    said,
-                    calls.node(call).map(u32::from),
-                    span,
-                    Source::Call(call),
-                );
+                let node = calls.node(call).map(u32::from);
+                statuses.add(said, node, Source::Call(call));
             }
         }
         statuses.of_nemesis(calls);
-        statuses.list.sort_by_key(|status| (status.from, status.to));
+        let mut list = std::mem::take(&mut statuses.list);
+        list.sort_unstable_by_key(|status| {
+            let span = statuses.span(calls, status);
+            (span, status.source, status.node)
+        });
+        statuses.list = list;
         statuses
+    }
+
+    /// Since when a status may be, and until when.
+    fn span(&self, calls: &Calls, status: &Status) -> (Nanos, Nanos) {
+        match status.source {
+            Source::Call(call) => {
+                let at = call as usize;
+                (calls.time(calls.begins[at]), calls.time(calls.ends[at]))
+            }
+            Source::Heard(place) => {
+                let heard = self.heard[place as usize];
+                (heard.from, heard.to)
+            }
+        }
     }
 
     fn of_nemesis(&mut self, calls: &Calls) {
         let mut open: Option<(Nanos, usize)> = None;
         for op in calls.nemesis().iter().filter(|op| op.f == *"status") {
             let tells = matches!(op.value, Value::Map(_));
-            let (from, source) = match (op.kind, open.take()) {
+            let (from, start) = match (op.kind, open.take()) {
                 (Kind::Fail, _) => continue,
-                (_, Some((from, index))) if tells => (from, Source::Pair(index, op.index)),
-                (_, _) if tells => (0, Source::Alone(op.index)),
+                (_, Some((from, index))) if tells => (from, Some(index)),
+                (_, _) if tells => (0, None),
                 (_, _) => {
                     open = Some((op.time, op.index));
                     continue;
                 }
             };
+            let place = u32::try_from(self.heard.len()).expect("the nemesis hears little");
+            self.heard.push(Heard {
+                from,
+                to: op.time,
+                start,
+                end: op.index,
+            });
             if let Some(parts) = of_several(&op.value) {
                 for (name, part) in parts {
                     let said = self.read(part);
                     let node = self.node(name);
-                    self.add(said, Some(node), (from, op.time), source);
+                    self.add(said, Some(node), Source::Heard(place));
                 }
                 continue;
             }
             let said = self.read(&op.value);
             let node = op.node.as_deref().map(|node| self.node(node));
-            self.add(said, node, (from, op.time), source);
+            self.add(said, node, Source::Heard(place));
         }
     }
 
@@ -136,13 +165,7 @@ impl Statuses {
         Some((text("node").map(|node| self.node(node)), leads, term))
     }
 
-    fn add(
-        &mut self,
-        said: Option<Said>,
-        node: Option<u32>,
-        (from, to): (Nanos, Nanos),
-        source: Source,
-    ) {
+    fn add(&mut self, said: Option<Said>, node: Option<u32>, source: Source) {
         let Some((named, leads, term)) = said else {
             self.unreadable += 1;
             return;
@@ -155,20 +178,29 @@ impl Statuses {
             node,
             leads,
             term,
-            from,
-            to,
             source,
         });
     }
 
-    fn sentence(&self, status: &Status, untimed: bool) -> String {
-        let role = if status.leads { "led" } else { "followed" };
-        let to = time(status.to, untimed);
-        let moment = match status.source {
-            Source::Alone(_) => format!("As told at {to},"),
-            Source::Call(_) | Source::Pair(..) => {
-                format!("Between {} and {to}", time(status.from, untimed))
+    /// The entry from which on a status may be, and that which tells it.
+    fn entries(&self, calls: &Calls, status: &Status) -> (Option<usize>, Option<usize>) {
+        match status.source {
+            Source::Call(call) => (Some(calls.index(call)), calls.end_index(call)),
+            Source::Heard(place) => {
+                let heard = self.heard[place as usize];
+                (heard.start, Some(heard.end))
             }
+        }
+    }
+
+    fn sentence(&self, calls: &Calls, status: &Status) -> String {
+        let untimed = calls.is_untimed();
+        let role = if status.leads { "led" } else { "followed" };
+        let (from, to) = self.span(calls, status);
+        let to = time(to, untimed);
+        let moment = match self.entries(calls, status) {
+            (None, _) => format!("As told at {to},"),
+            (Some(_), _) => format!("Between {} and {to}", time(from, untimed)),
         };
         let node = &self.nodes[status.node as usize];
         format!(
@@ -178,18 +210,12 @@ impl Statuses {
     }
 
     fn anomaly(&self, calls: &Calls, name: &str, of: [&Status; 2], conclusion: String) -> Anomaly {
-        let untimed = calls.is_untimed();
-        let mut because: Vec<String> = of.iter().map(|s| self.sentence(s, untimed)).collect();
+        let mut because: Vec<String> = of.iter().map(|s| self.sentence(calls, s)).collect();
         because.push(conclusion);
-        let entries = |status: &&Status| match status.source {
-            Source::Alone(index) => [Some(index), None],
-            Source::Pair(start, end) => [Some(start), Some(end)],
-            Source::Call(call) => {
-                let (start, end) = calls.ops(call);
-                [Some(start.index), end.map(|op| op.index)]
-            }
-        };
-        let mut ops: Vec<usize> = of.iter().flat_map(entries).flatten().collect();
+        let entries = of.iter().map(|status| self.entries(calls, status));
+        let mut ops: Vec<usize> = entries
+            .flat_map(|(start, end)| start.into_iter().chain(end))
+            .collect();
         ops.sort_unstable();
         ops.dedup();
         Anomaly {
@@ -212,7 +238,6 @@ impl Checker for LeaderTerms {
             let why = "needs answered entries of status that tell node, role and term";
             return Report::undecided(self.name(), why);
         }
-        let untimed = calls.is_untimed();
         let asked: BTreeSet<u32> = statuses.list.iter().map(|status| status.node).collect();
         let mut findings = Findings::default();
         let mut leaders: BTreeMap<i64, &Status> = BTreeMap::new();
@@ -265,7 +290,7 @@ impl Checker for LeaderTerms {
         report.figure("terms_with_a_leader", leaders.len());
         report.figure("terms_told_by_two_nodes", asked_of_two);
         report.figure("statuses_after_another_of_the_node", pairs);
-        statuses.dual_leaders(&mut report, untimed);
+        statuses.dual_leaders(calls, &mut report);
         report
     }
 }
@@ -273,24 +298,18 @@ impl Checker for LeaderTerms {
 impl Statuses {
     /// Terms of one node that go back; how many could have.
     fn go_back(&self, calls: &Calls, findings: &mut Findings) -> usize {
-        let (mut evidence, mut later) = (Vec::new(), Vec::new());
-        for (call, status) in (0..).zip(&self.list) {
-            let (object, value) = (status.node, status.term);
-            evidence.push(Evidence {
-                object,
-                by: status.to,
-                value,
-                call,
-            });
-            later.push(Later {
-                object,
-                begins: status.from,
-                value,
-                call,
-            });
-        }
+        let all: Vec<Entry> = (0..)
+            .zip(&self.list)
+            .map(|(place, status)| Entry {
+                object: status.node,
+                value: status.term,
+                call: place,
+            })
+            .collect();
+        let span = |one: &Entry| self.span(calls, &self.list[one.call as usize]);
+        let (begins, by) = (|one: &Entry| span(one).0, |one: &Entry| span(one).1);
         let mut pairs = 0;
-        sweep(evidence, later, |sooner, later| {
+        sweep(&all, by, all.iter().copied(), begins, |sooner, later| {
             pairs += 1;
             if later.value < sooner.value {
                 findings.add(|| {
@@ -309,12 +328,14 @@ impl Statuses {
 
     /// Figures: when two nodes certainly led at once, in different terms. From its first to its
     /// last word that it led in a term, a node certainly led.
-    fn dual_leaders(&self, report: &mut Report, untimed: bool) {
+    fn dual_leaders(&self, calls: &Calls, report: &mut Report) {
+        let untimed = calls.is_untimed();
         let mut reigns: BTreeMap<(i64, u32), (Nanos, Nanos)> = BTreeMap::new();
         for status in self.list.iter().filter(|status| status.leads) {
             let reign = reigns.entry((status.term, status.node));
             let reign = reign.or_insert((Nanos::MAX, 0));
-            *reign = (reign.0.min(status.to), reign.1.max(status.from));
+            let (from, to) = self.span(calls, status);
+            *reign = (reign.0.min(to), reign.1.max(from));
         }
         let mut edges: Vec<(Nanos, bool, i64, u32)> = Vec::new();
         for (&(term, node), &(from, to)) in reigns.iter().filter(|(_, (from, to))| from < to) {

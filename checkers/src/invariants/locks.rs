@@ -6,10 +6,10 @@
 //! beginnings, the one so far that ends last tells.
 
 use super::findings::{Findings, anomaly};
-use super::hash::Table;
 use super::places::Places;
 use crate::calls::Calls;
 use crate::explain::{ms, time};
+use crate::hash::Table;
 use crate::history::dictionary::Interned;
 use crate::history::{Kind, Nanos};
 use crate::{Anomaly, Budget, Checker, Report};

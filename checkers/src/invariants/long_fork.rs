@@ -1,9 +1,9 @@
 //! Long forks; the page is `checkers/pages/long-fork.md`.
 
 use super::findings::{Findings, anomaly};
-use super::hash::Table;
-use super::write_once::WriteOnce;
+use super::write_once::{Read, WriteOnce};
 use crate::calls::Calls;
+use crate::hash::Table;
 use crate::{Anomaly, Budget, Checker, Report};
 
 /// Of any two reads of the same keys one saw all that the other saw.
@@ -11,9 +11,12 @@ use crate::{Anomaly, Budget, Checker, Report};
 pub struct LongFork;
 
 /// The reads of the same keys.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Group {
-    keys: Vec<u32>,
+    /// One of them, which tells the keys.
+    read: Read,
+    /// How many keys there are.
+    most: u32,
     /// Words a read.
     width: usize,
     /// What each read saw: a bit for each key.
@@ -32,18 +35,19 @@ impl Group {
     }
 
     /// A key that one read saw and the other did not.
-    fn only(&self, one: u32, other: u32) -> Option<u32> {
+    fn only(&self, once: &WriteOnce, one: u32, other: u32) -> Option<u32> {
         let mut words = self.mask(one).iter().zip(self.mask(other)).enumerate();
         words.find_map(|(place, (one, other))| {
             let only = one & !other;
             let bit = only.trailing_zeros() as usize;
-            (only != 0).then(|| self.keys[place * 64 + bit])
+            let mut keys = once.looked(&self.read).map(|(key, _)| key);
+            (only != 0).then(|| keys.nth(place * 64 + bit)).flatten()
         })
     }
 
     /// Pairs of reads of which neither saw all that the other saw: between neighbours by how
     /// much they saw there is one if there is any.
-    fn forks(&self) -> Vec<(u32, u32)> {
+    fn forks(&self, once: &WriteOnce) -> Vec<(u32, u32)> {
         let count = u32::try_from(self.calls.len()).expect("calls are numbered with 32 bits");
         let mut order: Vec<u32> = (0..count).collect();
         order.sort_unstable_by(|&one, &other| {
@@ -53,7 +57,7 @@ impl Group {
         });
         let pairs = order.windows(2).map(|pair| (pair[0], pair[1]));
         pairs
-            .filter(|&(less, more)| self.only(less, more).is_some())
+            .filter(|&(less, more)| self.only(once, less, more).is_some())
             .collect()
     }
 }
@@ -78,9 +82,11 @@ impl Checker for LongFork {
             let place = by_keys.get(&*keys).copied().unwrap_or_else(|| {
                 by_keys.insert(keys.clone().into(), groups.len());
                 groups.push(Group {
-                    keys: keys.clone(),
+                    read: *read,
+                    most: u32::try_from(keys.len()).unwrap_or(u32::MAX),
                     width: keys.len().div_ceil(64),
-                    ..Group::default()
+                    masks: Vec::new(),
+                    calls: Vec::new(),
                 });
                 groups.len() - 1
             });
@@ -96,13 +102,12 @@ impl Checker for LongFork {
         let mut forks = 0_usize;
         for group in &groups {
             reads += group.calls.len();
-            let most = u32::try_from(group.keys.len()).unwrap_or(u32::MAX);
             let places = 0..u32::try_from(group.calls.len()).unwrap_or(u32::MAX);
-            let in_between = |read: &u32| (1..most).contains(&group.count(*read));
+            let in_between = |read: &u32| (1..group.most).contains(&group.count(*read));
             let of_group = places.filter(in_between).count();
             partial += of_group;
             power += usize::from(of_group > 1);
-            for (one, other) in group.forks() {
+            for (one, other) in group.forks(&once) {
                 forks += 1;
                 findings.add(|| told(calls, &once, group, one, other));
             }
@@ -129,7 +134,7 @@ impl Checker for LongFork {
 }
 
 fn told(calls: &Calls, once: &WriteOnce, group: &Group, one: u32, other: u32) -> Anomaly {
-    let keys = [(one, other), (other, one)].map(|(one, other)| group.only(one, other));
+    let keys = [(one, other), (other, one)].map(|(one, other)| group.only(once, one, other));
     let reads = [one, other].map(|read| group.calls[read as usize]);
     let mut proof = reads.to_vec();
     let mut conclusion = Vec::new();

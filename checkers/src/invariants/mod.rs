@@ -9,7 +9,6 @@ mod causal_reverse;
 mod fencing_tokens;
 mod findings;
 mod guarded_resource;
-mod hash;
 mod leader_terms;
 mod locks;
 mod long_fork;

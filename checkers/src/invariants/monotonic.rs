@@ -1,7 +1,7 @@
 //! Increments whose values rise; the page is `checkers/pages/monotonic.md`.
 
 use super::findings::{Findings, anomaly};
-use super::ordered::{Evidence, Later, repeated, sweep};
+use super::ordered::{Entry, repeated, sweep};
 use super::places::Places;
 use crate::calls::{Calls, NO_VALUE};
 use crate::history::Kind;
@@ -67,8 +67,8 @@ impl Rows {
 #[derive(Debug, Default)]
 struct Committed {
     objects: Places,
-    evidence: Vec<Evidence>,
-    later: Vec<Later>,
+    /// What was seen or acknowledged: increments in the order of their starts.
+    evidence: Vec<Entry>,
     stamped: Vec<Stamped>,
     /// Acknowledged increments that do not tell their value.
     untold: usize,
@@ -77,7 +77,12 @@ struct Committed {
 impl Committed {
     fn of(calls: &Calls) -> Self {
         let (increment, read) = (calls.function("increment"), calls.function("read"));
-        let mut committed = Self::default();
+        let increments = calls.f.iter().filter(|f| Some(**f) == increment).count();
+        let mut committed = Self {
+            evidence: Vec::with_capacity(increments),
+            stamped: Vec::with_capacity(increments),
+            ..Self::default()
+        };
         let mut rows = Rows::default();
         let count = u32::try_from(calls.len()).expect("calls are numbered with 32 bits");
         let ok = (0..count).filter(|&call| calls.outcome[call as usize] == Kind::Ok);
@@ -91,14 +96,7 @@ impl Committed {
                     committed.untold += 1;
                     continue;
                 };
-                let begins = calls.begins[at].into();
-                committed.later.push(Later {
-                    object,
-                    begins,
-                    value,
-                    call,
-                });
-                committed.commit(calls, object, call, (value, stamp));
+                committed.commit(object, call, (value, stamp));
             } else if f == read && calls.argument[at] == NIL && calls.second[at] == NO_VALUE {
                 let result = calls.result(call);
                 let object = committed.objects.place((0, calls.key[at]));
@@ -111,23 +109,21 @@ impl Committed {
                     }
                     _ => {
                         if let Some(row) = row(calls, result) {
-                            committed.commit(calls, object, call, row);
+                            committed.commit(object, call, row);
                         }
                     }
                 }
             }
         }
         for (object, call, row) in rows.list {
-            committed.commit(calls, object, call, row);
+            committed.commit(object, call, row);
         }
         committed
     }
 
-    fn commit(&mut self, calls: &Calls, object: u32, call: u32, (value, stamp): Row) {
-        let by = calls.ends[call as usize].into();
-        self.evidence.push(Evidence {
+    fn commit(&mut self, object: u32, call: u32, (value, stamp): Row) {
+        self.evidence.push(Entry {
             object,
-            by,
             value,
             call,
         });
@@ -139,9 +135,18 @@ impl Committed {
         }));
     }
 
+    /// The acknowledged increments.
+    fn increments(&self, calls: &Calls) -> Vec<Entry> {
+        let increment = calls.function("increment");
+        let is_increment = |one: &&Entry| Some(calls.f[one.call as usize]) == increment;
+        self.evidence.iter().filter(is_increment).copied().collect()
+    }
+
     /// Values that two increments got.
     fn repeated(&self, calls: &Calls, findings: &mut Findings) {
-        repeated(&self.later, |before, later| {
+        let increment = calls.function("increment");
+        let is_increment = |one: &Entry| Some(calls.f[one.call as usize]) == increment;
+        repeated(&self.evidence, is_increment, |before, later| {
             findings.add(|| {
                 let conclusion = format!("Two increments made the value {}.", later.value);
                 let key = calls.key[later.call as usize];
@@ -199,25 +204,35 @@ impl Checker for Monotonic {
         let mut findings = Findings::default();
         committed.repeated(calls, &mut findings);
         let by_stamp = committed.out_of_order(calls, &mut findings);
-        let (told, untold) = (committed.later.len(), committed.untold);
+        committed.stamped = Vec::new();
+        let increments = committed.increments(calls);
+        let (told, untold) = (increments.len(), committed.untold);
         let mut pairs = 0_usize;
-        sweep(committed.evidence, committed.later, |sooner, later| {
-            pairs += 1;
-            // Of two increments with one value it has been said already.
-            let repeats = calls.f[sooner.call as usize] == increment;
-            if later.value > sooner.value || later.value == sooner.value && repeats {
-                return;
-            }
-            findings.add(|| {
-                let conclusion = format!(
-                    "It made the value {}, although the value had been {} before it began.",
-                    later.value, sooner.value
-                );
-                let key = calls.key[later.call as usize];
-                let proof = [sooner.call, later.call];
-                anomaly(calls, "value-went-back", key, &proof, [conclusion])
-            });
-        });
+        let by = |one: &Entry| calls.ends[one.call as usize].into();
+        let begins = |one: &Entry| calls.begins[one.call as usize].into();
+        sweep(
+            &committed.evidence,
+            by,
+            increments,
+            begins,
+            |sooner, later| {
+                pairs += 1;
+                // Of two increments with one value it has been said already.
+                let repeats = calls.f[sooner.call as usize] == increment;
+                if later.value > sooner.value || later.value == sooner.value && repeats {
+                    return;
+                }
+                findings.add(|| {
+                    let conclusion = format!(
+                        "It made the value {}, although the value had been {} before it began.",
+                        later.value, sooner.value
+                    );
+                    let key = calls.key[later.call as usize];
+                    let proof = [sooner.call, later.call];
+                    anomaly(calls, "value-went-back", key, &proof, [conclusion])
+                });
+            },
+        );
         let lacking = if untold > 0 {
             Some(format!(
                 "needs the value in the answer to every acknowledged increment; {untold} had none"

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::findings::{Findings, anomaly, word};
-use super::ordered::{Evidence, Later, sweep};
+use super::ordered::{Entry, sweep};
 use super::places::Places;
 use super::unique_ids::given;
 use crate::calls::Calls;
@@ -63,33 +63,26 @@ impl Checker for OrderedIds {
             return Report::undecided(self.name(), why);
         };
         let mut objects = Places::default();
-        let mut evidence = Vec::with_capacity(ids.len());
-        let mut later = Vec::with_capacity(ids.len());
+        let mut all = Vec::with_capacity(ids.len());
         for (&call, value) in given.iter().zip(ids) {
-            let at = call as usize;
-            let (object, slack) = (objects.place((0, calls.key[at])), self.slack);
-            let (begins, by) = if slack == 0 {
-                (calls.begins[at].into(), calls.ends[at].into())
-            } else {
-                let ended = calls.time(calls.ends[at]);
-                (calls.time(calls.begins[at]), ended.saturating_add(slack))
-            };
-            evidence.push(Evidence {
-                object,
-                by,
-                value,
-                call,
-            });
-            later.push(Later {
-                object,
-                begins,
+            all.push(Entry {
+                object: objects.place((0, calls.key[call as usize])),
                 value,
                 call,
             });
         }
+        let slack = self.slack;
+        let begins = |one: &Entry| match calls.begins[one.call as usize] {
+            rank if slack == 0 => rank.into(),
+            rank => calls.time(rank),
+        };
+        let by = |one: &Entry| match calls.ends[one.call as usize] {
+            rank if slack == 0 => rank.into(),
+            rank => calls.time(rank).saturating_add(slack),
+        };
         let mut findings = Findings::default();
         let mut pairs = 0_usize;
-        sweep(evidence, later, |sooner, later| {
+        sweep(&all, by, all.iter().copied(), begins, |sooner, later| {
             pairs += 1;
             if later.value <= sooner.value {
                 findings.add(|| {

@@ -1,6 +1,6 @@
 //! Pairs of numbers by place, in the order in which they came: mostly without hashing.
 
-use super::hash::Table;
+use crate::hash::Table;
 
 /// No place.
 const NOWHERE: u32 = u32::MAX;
@@ -48,7 +48,7 @@ impl Places {
         self.list.push(pair);
         let name = pair.1 as usize;
         if name >= self.first.len() {
-            self.first.resize((name + 1).next_power_of_two(), NOWHERE);
+            self.first.resize(name + name / 8 + 8, NOWHERE);
         }
         if self.first[name] == NOWHERE {
             self.first[name] = place;

@@ -2,9 +2,9 @@
 
 use super::causal_reverse::{Tally, by_object, open};
 use super::findings::{Findings, anomaly};
-use super::hash::Table;
 use super::write_once::WriteOnce;
 use crate::calls::{Calls, NEVER};
+use crate::hash::Table;
 use crate::history::Kind;
 use crate::{Budget, Checker, Report};
 

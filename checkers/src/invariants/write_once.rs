@@ -7,11 +7,11 @@
 use std::collections::HashSet;
 
 use super::findings::{Findings, anomaly, word};
-use super::hash::Table;
 use super::places::{Pair, Places};
 use super::steps::{Step, answered, asked};
 use crate::Anomaly;
 use crate::calls::{Calls, NEVER, NO_VALUE, Rank};
+use crate::hash::Table;
 use crate::history::Kind;
 use crate::history::dictionary::{Interned, NIL};
 

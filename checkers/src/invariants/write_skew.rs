@@ -5,14 +5,14 @@
 //!
 //! **Two keys**: one transaction read `x` and `y` and replaced what it read of `x`; another read
 //! the same of both and replaced `y`. Neither can have come first: the other would have read
-//! what it wrote, since values differ and none returns. Such pairs meet in a table under the two
-//! versions they read, each on its side.
+//! what it wrote, since values differ and none returns. Such pairs meet when the transactions are
+//! sorted by keys and by what they read.
 
 use super::findings::{Findings, anomaly, word};
-use super::hash::Table;
 use super::places::{Pair, Places};
 use super::steps::{Step, answered, asked};
-use crate::calls::{Calls, NO_VALUE, Rank};
+use crate::calls::{BEFORE, Calls, NO_VALUE, Rank};
+use crate::hash::Table;
 use crate::history::Kind;
 use crate::history::dictionary::{Interned, NIL};
 use crate::{Anomaly, Budget, Checker, Report};
@@ -193,13 +193,16 @@ fn writes(steps: &[Step], key: u32) -> bool {
     steps.iter().any(|step| step.writes && step.key == key)
 }
 
-/// The key of an unordered pair, and the side of the first.
-fn unordered(one: u32, other: u32) -> (u64, usize) {
-    let (low, high) = (one.min(other), one.max(other));
-    (
-        u64::from(low) << 32 | u64::from(high),
-        usize::from(one != low),
-    )
+/// A transaction that read two keys and replaced one of them, if it happened.
+#[derive(Clone, Copy, Debug)]
+struct Decision {
+    /// The keys by place, the lower first, and what was read of them.
+    keys: [u32; 2],
+    read: [u32; 2],
+    call: u32,
+    /// Whether it is the second that was replaced.
+    side: bool,
+    is_ok: bool,
 }
 
 impl Pairs {
@@ -209,12 +212,10 @@ impl Pairs {
             return out;
         };
         let mut keys = Places::default();
-        let mut written = Places::default();
-        // By the place of a key.
-        let mut left_out: Vec<bool> = Vec::new();
         let mut steps = Vec::new();
         let count = u32::try_from(calls.len()).expect("calls are numbered with 32 bits");
         let all = (0..count).filter(|&call| calls.f[call as usize] == txn);
+        let mut written: Vec<Pair> = Vec::new();
         for call in all.clone() {
             let at = call as usize;
             if !asked(calls, call, &mut steps) {
@@ -223,18 +224,14 @@ impl Pairs {
             }
             for step in steps.iter().filter(|step| step.writes) {
                 let key = keys.place((calls.key[at], step.key));
-                left_out.resize(keys.list().len(), false);
-                if calls.outcome[at] == Kind::Fail {
-                    continue;
+                if calls.outcome[at] != Kind::Fail {
+                    written.push((key, step.value));
                 }
-                let before = written.list().len();
-                written.place((key, step.value));
-                let repeats = written.list().len() == before;
-                left_out[key as usize] |= repeats || step.value == NIL;
             }
         }
+        let left_out = left_out(&keys, written);
         out.left_out = left_out.iter().filter(|out| **out).count();
-        let mut decisions = Decisions::default();
+        let mut decisions: Vec<Decision> = Vec::new();
         let (mut result, mut seen) = (Vec::new(), Vec::new());
         for call in all {
             let at = call as usize;
@@ -252,66 +249,83 @@ impl Pairs {
                 let place = keys.find((calls.key[at], key));
                 place.filter(|place| !left_out[*place as usize])
             };
-            let mut decides = false;
+            let before = decisions.len();
             for &(x, a) in seen.iter().filter(|(key, _)| writes(&steps, *key)) {
                 for &(y, b) in seen.iter().filter(|(key, _)| !writes(&steps, *key)) {
                     let (Some(x), Some(y)) = (place(x), place(y)) else {
                         continue;
                     };
-                    decides = true;
-                    decisions.contest((x, y), (calls.begins[at], calls.ends[at]), is_ok);
-                    if is_ok && let Some(other) = decisions.take((x, a), (y, b), call) {
-                        findings.add(|| told(calls, [other, call], &keys, [x, y]));
-                    }
+                    let side = x > y;
+                    decisions.push(Decision {
+                        keys: if side { [y, x] } else { [x, y] },
+                        read: if side { [b, a] } else { [a, b] },
+                        call,
+                        side,
+                        is_ok,
+                    });
                 }
             }
-            out.decided += usize::from(decides && is_ok);
+            out.decided += usize::from(decisions.len() > before && is_ok);
         }
-        out.contested = decisions.contested;
+        decisions.sort_unstable_by_key(|one| (one.keys, one.call));
+        let mut skewed = Vec::new();
+        for of_keys in decisions.chunk_by_mut(|one, other| one.keys == other.keys) {
+            out.contested += contested(calls, of_keys);
+            of_keys.sort_unstable_by_key(|one| (one.read, one.call));
+            for same in of_keys.chunk_by(|one, other| one.read == other.read) {
+                skew(same, &mut skewed);
+            }
+        }
+        skewed.sort_unstable();
+        for (call, other, places) in skewed {
+            findings.add(|| told(calls, [other, call], &keys, places));
+        }
         out
     }
 }
 
-/// Who decided what on which versions.
-#[derive(Debug, Default)]
-struct Decisions {
-    versions: Places,
-    /// By two versions: who replaced the one, and who the other.
-    takers: Table<u64, [Option<u32>; 2]>,
-    /// By two keys: until when somebody was at work to replace the one, or the other; whoever
-    /// it was, and of those who did.
-    busy: Table<u64, [[Rank; 2]; 2]>,
-    contested: usize,
+/// By the place of a key: whether a value was written to it twice, or nil.
+fn left_out(keys: &Places, mut written: Vec<Pair>) -> Vec<bool> {
+    let mut left_out = vec![false; keys.list().len()];
+    written.sort_unstable();
+    for &(key, value) in &written {
+        left_out[key as usize] |= value == NIL;
+    }
+    for pair in written.windows(2).filter(|pair| pair[0] == pair[1]) {
+        left_out[pair[0].0 as usize] = true;
+    }
+    left_out
 }
 
-impl Decisions {
-    /// Counts those who were at work while another was after the same two keys, if one did it.
-    fn contest(&mut self, (x, y): (u32, u32), (begins, ends): (Rank, Rank), is_ok: bool) {
-        let (pair, side) = unordered(x, y);
-        let [mine, others] = {
-            let busy = self.busy.entry(pair).or_default();
-            let (low, high) = busy.split_at_mut(1);
-            if side == 0 {
-                [&mut low[0], &mut high[0]]
-            } else {
-                [&mut high[0], &mut low[0]]
-            }
-        };
-        self.contested += usize::from(others[usize::from(!is_ok)] >= begins);
-        mine[0] = mine[0].max(ends);
-        if is_ok {
-            mine[1] = mine[1].max(ends);
+/// How many were at work while another was after the same two keys, if one did it; of two keys
+/// all, in the order of their starts.
+fn contested(calls: &Calls, of_keys: &[Decision]) -> usize {
+    // By side: until when somebody was at work, whoever it was, and of those who did it.
+    let mut busy: [[Rank; 2]; 2] = [[BEFORE; 2]; 2];
+    let mut count = 0;
+    for one in of_keys {
+        let at = one.call as usize;
+        let (mine, others) = (usize::from(one.side), usize::from(!one.side));
+        count += usize::from(busy[others][usize::from(!one.is_ok)] >= calls.begins[at]);
+        busy[mine][0] = busy[mine][0].max(calls.ends[at]);
+        if one.is_ok {
+            busy[mine][1] = busy[mine][1].max(calls.ends[at]);
         }
     }
+    count
+}
 
-    /// Takes note of who replaced version `x` having read version `y`; who did it the other way
-    /// round.
-    fn take(&mut self, x: Pair, y: Pair, call: u32) -> Option<u32> {
-        let (x, y) = (self.versions.place(x), self.versions.place(y));
-        let (pair, side) = unordered(x, y);
-        let takers = self.takers.entry(pair).or_default();
-        takers[side].get_or_insert(call);
-        takers[1 - side]
+/// Adds who, having read the same as the first that replaced the one key, replaced the other:
+/// each with that first one, and the places of the keys, its own before.
+fn skew(same: &[Decision], skewed: &mut Vec<(u32, u32, [u32; 2])>) {
+    let mut firsts: [Option<u32>; 2] = [None; 2];
+    for one in same.iter().filter(|one| one.is_ok) {
+        firsts[usize::from(one.side)].get_or_insert(one.call);
+        if let Some(other) = firsts[usize::from(!one.side)] {
+            let [low, high] = one.keys;
+            let places = if one.side { [high, low] } else { [low, high] };
+            skewed.push((one.call, other, places));
+        }
     }
 }
 

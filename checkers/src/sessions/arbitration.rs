@@ -9,7 +9,7 @@
 
 use super::causal::{PassedOver, Swept};
 use super::found::{Finding, Found, read_value, who, written};
-use super::index::{INITIAL, Rows};
+use super::index::{INITIAL, Rows, narrow};
 use super::paths::{Steps, path};
 use super::walk::{Stuck, Visit, circle, walk};
 use crate::calls::Calls;
@@ -32,13 +32,20 @@ impl Visit for Again<'_> {
             return Some(source);
         }
         let mut before = self.passed.before(row);
-        let open = before.find(|passed| !taken[passed.write as usize]);
-        open.map(|passed| passed.write)
+        before.find(|&write| !taken[write as usize])
     }
 
     fn take(&mut self, _: u32) {}
 
     fn over(&mut self, _: u32) {}
+}
+
+/// A read that returned `other` with `one` in its causal past.
+///
+/// **Cost**: linear in the history, for each read of `other`.
+fn passing(rows: &Rows, one: u32, other: u32) -> Option<u32> {
+    let mut reads = (0..narrow(rows.len())).filter(|&row| rows.source[row as usize] == other);
+    reads.find(|&read| path(rows, one, read, Steps::Any, |_| true, |_| Vec::new()).is_some())
 }
 
 /// Judges what causal convergence asks beyond causal consistency.
@@ -53,21 +60,16 @@ pub(super) fn judge(calls: &Calls, rows: &Rows, swept: &Swept) -> Found {
         return found;
     }
     let passed = &swept.passed;
-    let stuck = walk(rows, &mut Again { rows, passed });
+    let stuck = walk(calls, rows, &mut Again { rows, passed });
     if stuck.is_empty() {
         return found;
     }
-    let more = |write: u32| {
-        passed
-            .before(write)
-            .map(|one| one.write)
-            .collect::<Vec<_>>()
-    };
+    let more = |write: u32| passed.before(write).collect::<Vec<_>>();
     let mut best: Option<Ring> = None;
     let firsts = circle(rows, &stuck);
     let starts = firsts.iter().chain(&stuck).take(TRACED);
     for &Stuck { row, on } in starts {
-        if !passed.before(row).any(|one| one.write == on) {
+        if !passed.before(row).any(|one| one == on) {
             continue;
         }
         let Some(way) = path(rows, row, on, Steps::Any, |_| true, more) else {
@@ -82,12 +84,12 @@ pub(super) fn judge(calls: &Calls, rows: &Rows, swept: &Swept) -> Found {
             .chain([(on, row)]);
         for (one, other) in steps {
             proof.push(one);
-            let step = passed.before(other).find(|passed| passed.write == one);
             let by_read = rows.source[other as usize] == one;
             let by_session = rows.session[other as usize] == rows.session[one as usize];
-            if let Some(step) = step.filter(|_| !by_read && !by_session) {
-                proof.push(step.read);
-                pairs.push((one, other, step.read));
+            let asked = !by_read && !by_session && passed.before(other).any(|before| before == one);
+            if let Some(read) = asked.then(|| passing(rows, one, other)).flatten() {
+                proof.push(read);
+                pairs.push((one, other, read));
             }
         }
         if best

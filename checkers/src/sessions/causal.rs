@@ -28,8 +28,6 @@
 //! causal consistency", 2017. Lists of direct overwriters instead of a search among the latest
 //! writes of every session are ours, and tested against brute force.
 
-use std::collections::HashSet;
-
 use super::clocks::Clocks;
 use super::follow;
 use super::found::{Finding, Found, read_value, who, written};
@@ -37,6 +35,7 @@ use super::index::{INITIAL, NONE, Rows, narrow};
 use super::paths::{Steps, path};
 use super::walk::{Stuck, Visit, circle, walk};
 use crate::calls::Calls;
+use crate::hash::Table;
 
 /// How many contradictions of a kind are traced back.
 const TRACED: usize = 12;
@@ -44,17 +43,14 @@ const TRACED: usize = 12;
 /// A direct overwriter, in a list.
 #[derive(Clone, Copy)]
 struct Overwriter {
-    slot: u32,
-    at: u32,
     write: u32,
     next: u32,
 }
 
-/// A write that must come before another one, in the list of that one, as a read shows.
+/// A write that must come before another one, in the list of that one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Passed {
-    pub(super) write: u32,
-    pub(super) read: u32,
+struct Passed {
+    write: u32,
     next: u32,
 }
 
@@ -68,22 +64,28 @@ pub(super) struct PassedOver {
 }
 
 impl PassedOver {
-    pub(super) fn before(&self, write: u32) -> impl Iterator<Item = Passed> + '_ {
+    /// The writes that must come before this one.
+    pub(super) fn before(&self, write: u32) -> impl Iterator<Item = u32> + '_ {
         let mut next = self.heads.get(write as usize).copied().unwrap_or(NONE);
         std::iter::from_fn(move || {
             let passed = *self.list.get(next as usize)?;
             next = passed.next;
-            Some(passed)
+            Some(passed.write)
         })
     }
 
-    fn add(&mut self, write: u32, over: u32, read: u32) {
-        if self.before(over).any(|passed| passed.write == write) {
-            return;
+    /// Of the writes of a session the last one is enough.
+    fn add(&mut self, rows: &Rows, write: u32, over: u32) {
+        let mut next = self.heads[over as usize];
+        while let Some(passed) = self.list.get_mut(next as usize) {
+            if rows.session[passed.write as usize] == rows.session[write as usize] {
+                passed.write = passed.write.max(write);
+                return;
+            }
+            next = passed.next;
         }
         self.list.push(Passed {
             write,
-            read,
             next: self.heads[over as usize],
         });
         self.heads[over as usize] = narrow(self.list.len() - 1);
@@ -107,10 +109,33 @@ struct ByOne {
 #[derive(Default)]
 struct OnKey {
     by: Vec<ByOne>,
+    /// The lists of direct overwriters of its writes.
+    overwriters: Vec<Overwriter>,
     /// How many rows are still to be taken.
     left: u32,
-    /// What each session had passed over when it last read the key.
-    passed: HashSet<(u32, u32)>,
+}
+
+/// What each session had passed over when it last read the key, of what is yet to be read.
+#[derive(Default)]
+struct Unchosen {
+    pairs: Table<(u32, u32), ()>,
+    /// With how many pairs those are thrown out of which nothing is to be read any more.
+    most: usize,
+}
+
+impl Unchosen {
+    fn add(&mut self, session: u32, write: u32, readers: &[u32]) {
+        self.pairs.insert((session, write), ());
+        if self.pairs.len() > self.most {
+            self.pairs
+                .retain(|(_, write), ()| readers[*write as usize] > 0);
+            self.most = (self.pairs.len() * 2).max(1 << 10);
+        }
+    }
+
+    fn has(&self, session: u32, write: u32) -> bool {
+        self.pairs.contains_key(&(session, write))
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -140,18 +165,29 @@ pub(super) struct Swept {
     pub(super) taken: Vec<u32>,
 }
 
+/// What is to be told beside causal consistency, and costs more.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted {
+    /// What [`follow`] tells.
+    pub(super) follow: bool,
+    /// Which writes were passed over.
+    pub(super) passed: bool,
+}
+
 struct Sweep<'a> {
     calls: &'a Calls,
+    wanted: Wanted,
     rows: &'a Rows,
     previous: &'a [u32],
     clocks: Clocks,
     sessions: Vec<Session>,
     keys: Vec<OnKey>,
+    unchosen: Unchosen,
     /// For each write: how many reads of it are to come, and what was known when it was made.
     readers: Vec<u32>,
     made: Vec<u32>,
+    /// For each write: where the list of its overwriters begins, among those of its key.
     overwritten: Vec<u32>,
-    overwriters: Vec<Overwriter>,
     free_slots: Vec<u32>,
     slot_ends: Vec<u32>,
     taken: Vec<u32>,
@@ -163,10 +199,11 @@ struct Sweep<'a> {
     suspects: usize,
 }
 
-/// Judges causal consistency and writes follow reads.
+/// Judges causal consistency, and what else is wanted.
 ///
-/// **Cost**: O(n k) with k sessions at a time, and memory for n rows.
-pub(super) fn judge(calls: &Calls, rows: &Rows, previous: &[u32]) -> Swept {
+/// **Cost**: O(n k) with k sessions at a time; some 16 bytes a row and 8 a write, and 8 for each
+/// session whose write was passed over for a write.
+pub(super) fn judge(calls: &Calls, rows: &Rows, previous: &[u32], wanted: Wanted) -> Swept {
     let mut readers = vec![0; rows.len()];
     for &source in &rows.source {
         if source < INITIAL {
@@ -188,29 +225,30 @@ pub(super) fn judge(calls: &Calls, rows: &Rows, previous: &[u32]) -> Swept {
     };
     let mut sweep = Sweep {
         calls,
+        wanted,
         rows,
         previous,
         clocks: Clocks::default(),
         sessions: vec![session; rows.sessions()],
         keys,
+        unchosen: Unchosen::default(),
         readers,
         made: vec![NONE; rows.len()],
         overwritten: vec![NONE; rows.len()],
-        overwriters: Vec::new(),
         free_slots: Vec::new(),
         slot_ends: Vec::new(),
         taken: vec![NONE; rows.len()],
         causal: Found::default(),
         follow: Found::default(),
         passed: PassedOver {
-            heads: vec![NONE; rows.len()],
+            heads: vec![NONE; if wanted.passed { rows.len() } else { 0 }],
             ..PassedOver::default()
         },
         latest: Vec::new(),
         clock: 0,
         suspects: 0,
     };
-    let stuck = walk(rows, &mut sweep);
+    let stuck = walk(calls, rows, &mut sweep);
     let ring = circle(rows, &stuck);
     if !ring.is_empty() {
         sweep.circle(&ring);
@@ -260,14 +298,19 @@ impl Sweep<'_> {
     /// When a write was made, counted along its session's place in the clocks.
     fn at(&self, write: u32) -> u32 {
         let session = self.rows.session[write as usize] as usize;
-        self.sessions[session].base + self.rows.write[write as usize]
+        self.sessions[session].base + self.rows.place(write) + 1
+    }
+
+    /// The place of a write's session in the clocks, which it keeps as long as its key is used.
+    fn slot(&self, write: u32) -> u32 {
+        self.sessions[self.rows.session[write as usize] as usize].slot
     }
 
     fn leave(&mut self, key: u32) {
         let on = &mut self.keys[key as usize];
         on.left -= 1;
         if on.left == 0 {
-            on.passed = HashSet::new();
+            on.overwriters = Vec::new();
             for by in std::mem::take(&mut on.by) {
                 self.sessions[by.session as usize].keys -= 1;
                 self.retire(by.session);
@@ -304,8 +347,7 @@ impl Sweep<'_> {
         };
         self.causal.power += 1;
         self.follow.power += usize::from(seen);
-        let of = rows.of_session(session as usize).iter();
-        let first = of.copied().find(|&other| {
+        let first = rows.of_session(session).find(|&other| {
             rows.writes(other) && rows.key[other as usize] == rows.key[row as usize]
         });
         let write = first.expect("it wrote the key");
@@ -338,18 +380,18 @@ impl Sweep<'_> {
     /// Looks at what is latest on the key of a read, now that it is known what it returned.
     fn read_latest(&mut self, row: u32, source: u32, state: Session) {
         let rows = self.rows;
-        let session = rows.session[row as usize];
         let key = rows.key[row as usize] as usize;
         let known = self.clocks.words(state.clock);
         // What hides the value by what is known, or else by the session's own writes.
         let mut hides = None;
         let mut next = self.overwritten[source as usize];
-        while let Some(over) = self.overwriters.get(next as usize) {
-            if known[over.slot as usize] >= over.at {
+        while let Some(over) = self.keys[key].overwriters.get(next as usize) {
+            let (slot, at) = (self.slot(over.write), self.at(over.write));
+            if known[slot as usize] >= at {
                 hides = Some((over.write, true));
                 break;
             }
-            if over.slot == state.slot && state.own >= over.at {
+            if slot == state.slot && state.own >= at {
                 hides = Some((over.write, false));
             }
             next = over.next;
@@ -364,26 +406,13 @@ impl Sweep<'_> {
         let could = others || self.previous[source as usize] != NONE;
         self.causal.power += usize::from(could);
         self.follow.power += usize::from(could);
-        if hides.is_none() {
+        if hides.is_none() && self.wanted.passed {
             for &write in among.iter().filter(|&&write| write != source) {
-                self.passed.add(write, source, row);
+                self.passed.add(rows, write, source);
                 self.passed.against |= self.taken[write as usize] > self.taken[source as usize];
             }
         }
-        // The session's own writes are known to causality alone, unless it read what follows them.
-        let past = Past { own: 0, ..past };
-        let mine = |by: &&ByOne| by.slot == state.slot;
-        let by_mine = self.keys[key].by.iter().find(mine);
-        if by_mine.is_some_and(|by| past.known[by.slot as usize] < by.at) {
-            self.latest_on(key, &past, &mut among);
-        }
-        let on = &mut self.keys[key];
-        let returned = on.passed.contains(&(session, source));
-        for &write in &among {
-            if write != source && self.readers[write as usize] > 0 {
-                on.passed.insert((session, write));
-            }
-        }
+        let returned = self.wanted.follow && self.returns(row, source, state, &mut among);
         self.latest = among;
         match hides {
             Some((write, seen)) => {
@@ -397,13 +426,39 @@ impl Sweep<'_> {
         }
     }
 
+    /// Whether a session returns to what was there, unchosen, when it last read the key; takes
+    /// note of what it leaves unchosen now. `among` holds what is latest in its causal past.
+    fn returns(&mut self, row: u32, source: u32, state: Session, among: &mut Vec<u32>) -> bool {
+        let session = self.rows.session[row as usize];
+        let key = self.rows.key[row as usize] as usize;
+        // The session's own writes are known to causality alone, unless it read what follows them.
+        let past = Past {
+            known: self.clocks.words(state.clock),
+            slot: state.slot,
+            own: 0,
+        };
+        let mine = |by: &&ByOne| by.slot == state.slot;
+        let by_mine = self.keys[key].by.iter().find(mine);
+        if by_mine.is_some_and(|by| past.known[by.slot as usize] < by.at) {
+            self.latest_on(key, &past, among);
+        }
+        let returned = self.unchosen.has(session, source);
+        for &write in among.iter() {
+            if write != source && self.readers[write as usize] > 0 {
+                self.unchosen.add(session, write, &self.readers);
+            }
+        }
+        returned
+    }
+
     /// The latest writes to a key in a past: none of them precedes another. Returns how many
     /// sessions wrote it in that past.
     #[inline]
     fn latest_on(&self, key: usize, past: &Past<'_>, among: &mut Vec<u32>) -> usize {
         among.clear();
         let mut sessions = 0;
-        for by in &self.keys[key].by {
+        let on = &self.keys[key];
+        for by in &on.by {
             if !past.has(by.slot, by.first) {
                 continue;
             }
@@ -420,9 +475,11 @@ impl Sweep<'_> {
             }
             let mut next = self.overwritten[write as usize];
             let hidden = loop {
-                match self.overwriters.get(next as usize) {
+                match on.overwriters.get(next as usize) {
                     None => break false,
-                    Some(over) if past.has(over.slot, over.at) => break true,
+                    Some(over) if past.has(self.slot(over.write), self.at(over.write)) => {
+                        break true;
+                    }
                     Some(over) => next = over.next,
                 }
             };
@@ -453,17 +510,15 @@ impl Sweep<'_> {
             own: state.own,
         };
         self.latest_on(key, &past, &mut among);
-        state.own = state.base + rows.write[row as usize];
+        state.own = state.base + rows.place(row) + 1;
         let (slot, at) = (state.slot, state.own);
         for &write in &among {
-            self.overwriters.push(Overwriter {
-                slot,
-                at,
+            let on = &mut self.keys[key];
+            on.overwriters.push(Overwriter {
                 write: row,
                 next: self.overwritten[write as usize],
             });
-            self.overwritten[write as usize] = narrow(self.overwriters.len() - 1);
-            let on = &mut self.keys[key];
+            self.overwritten[write as usize] = narrow(on.overwriters.len() - 1);
             if let Some(by) = on.by.iter_mut().find(|by| by.latest == write) {
                 by.over = Some((slot, at));
             }
@@ -530,7 +585,7 @@ impl Sweep<'_> {
     /// A read that cannot be if a write is seen only with all that its session had made and read.
     fn suspect(&mut self, row: u32) {
         self.suspects += 1;
-        if self.suspects > TRACED {
+        if !self.wanted.follow || self.suspects > TRACED {
             return;
         }
         if let Some(finding) = follow::contradiction(self.calls, self.rows, row) {

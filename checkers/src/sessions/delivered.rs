@@ -17,8 +17,8 @@ use super::found::{Finding, Found, read_value, who, written};
 use super::index::{INITIAL, NONE, Rows, narrow};
 use crate::calls::Calls;
 
-/// Since when the writes of a session are visible: up to that number, since that place, by
-/// that read.
+/// Since when the writes of a session are visible: up to that one, since that place, by that
+/// read.
 #[derive(Clone, Copy)]
 struct Step {
     upto: u32,
@@ -89,14 +89,14 @@ pub(super) fn judge(calls: &Calls, rows: &Rows, previous: &[u32]) -> Found {
     };
     let mut last_reads = vec![(NONE, 0, NONE); rows.keys.len()];
     let mut touched = Vec::new();
-    for session in 0..rows.sessions() {
-        for (place, &row) in rows.of_session(session).iter().enumerate() {
+    for session in 0..narrow(rows.sessions()) {
+        for (place, row) in (0..).zip(rows.of_session(session)) {
             let Some(source) = rows.reads(row) else {
                 continue;
             };
             let last = &mut last_reads[rows.key[row as usize] as usize];
-            let before = (last.0 == narrow(session)).then_some((last.1, last.2));
-            *last = (narrow(session), narrow(place), row);
+            let before = (last.0 == session).then_some((last.1, last.2));
+            *last = (session, place, row);
             if source == INITIAL {
                 delivered.initial(row);
                 continue;
@@ -104,14 +104,13 @@ pub(super) fn judge(calls: &Calls, rows: &Rows, previous: &[u32]) -> Found {
             delivered.read(row, source, before);
             let writer = rows.session[source as usize];
             let steps = &mut delivered.steps[writer as usize];
-            let upto = rows.write[source as usize];
             if steps.is_empty() {
                 touched.push(writer);
             }
-            if steps.last().is_none_or(|last| last.upto < upto) {
+            if steps.last().is_none_or(|last| last.upto < source) {
                 steps.push(Step {
-                    upto,
-                    place: narrow(place),
+                    upto: source,
+                    place,
                     read: row,
                 });
             }
@@ -127,11 +126,10 @@ impl Delivered<'_> {
     /// When a write became visible, if it is.
     fn visible(&self, write: u32) -> Option<Step> {
         let steps = &self.steps[self.rows.session[write as usize] as usize];
-        let number = self.rows.write[write as usize];
         // Nearly always the last one tells.
         match steps.last() {
-            Some(last) if last.upto >= number => {
-                let place = steps.partition_point(|step| step.upto < number);
+            Some(last) if last.upto >= write => {
+                let place = steps.partition_point(|step| step.upto < write);
                 Some(steps[place])
             }
             _ => None,

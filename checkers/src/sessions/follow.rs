@@ -54,8 +54,8 @@ pub(super) fn contradiction(calls: &Calls, rows: &Rows, row: u32) -> Option<Find
             conclusion,
         });
     }
-    let session = rows.of_session(rows.session[row as usize] as usize);
-    let last = session.iter().rev().copied().find(|&other| {
+    let session = rows.of_session(rows.session[row as usize]);
+    let last = session.rev().find(|&other| {
         let same = rows.key[other as usize] == rows.key[row as usize];
         other < row && same && rows.reads(other).is_some()
     })?;

@@ -1,4 +1,4 @@
-//! The operations that say something of sessions, as rows in the order of their starts.
+//! The operations that say something of sessions, as rows: session by session, each in order.
 //!
 //! A row is a read that was answered, or a write that happened: acknowledged, or of unknown
 //! outcome and its value was seen. A compare-and-set that happened is a read of the old value
@@ -7,6 +7,7 @@
 //! which may as well never have happened.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 
 use crate::calls::{Calls, NO_VALUE};
 use crate::history::Kind;
@@ -17,6 +18,9 @@ pub(super) const NONE: u32 = u32::MAX;
 
 /// The source of a read of the initial value, which no row wrote.
 pub(super) const INITIAL: u32 = u32::MAX - 1;
+
+/// The call is no row.
+const ABSENT: u32 = u32::MAX - 2;
 
 /// Columns: one place a row.
 #[derive(Debug, Default)]
@@ -29,11 +33,9 @@ pub(super) struct Rows {
     pub(super) key: Vec<u32>,
     /// The row whose value it read, or [`INITIAL`]; [`NONE`] if it only writes.
     pub(super) source: Vec<u32>,
-    /// Of a write its number among those of its session, from 1 on; else 0.
-    pub(super) write: Vec<u32>,
-    /// All rows, session by session, in order.
-    pub(super) in_session: Vec<u32>,
-    /// Where each session begins in [`in_session`](Self::in_session), and the end of the last.
+    /// Whether it writes.
+    pub(super) write: Vec<bool>,
+    /// The first row of each session, and the end of the last.
     pub(super) starts: Vec<u32>,
     /// The numbers of the keys' values.
     pub(super) keys: Vec<u32>,
@@ -111,7 +113,8 @@ struct Building<'c> {
 }
 
 impl Rows {
-    /// **Cost**: linear; 28 bytes a row, and while it is built four for each call and value.
+    /// **Cost**: linear; 17 bytes a row, and while it is built eight for each call and nine for
+    /// each value.
     pub(super) fn of(calls: &Calls) -> Self {
         let asks = calls.fs.list().iter().map(|name| match &**name {
             "read" => Asks::Read,
@@ -140,8 +143,14 @@ impl Rows {
     }
 
     /// The rows of a session, in order.
-    pub(super) fn of_session(&self, session: usize) -> &[u32] {
-        &self.in_session[self.starts[session] as usize..self.starts[session + 1] as usize]
+    pub(super) fn of_session(&self, session: u32) -> Range<u32> {
+        self.starts[session as usize]..self.starts[session as usize + 1]
+    }
+
+    /// How many rows of its session are before a row.
+    #[inline]
+    pub(super) fn place(&self, row: u32) -> u32 {
+        row - self.starts[self.session[row as usize] as usize]
     }
 
     pub(super) fn reads(&self, row: u32) -> Option<u32> {
@@ -150,7 +159,7 @@ impl Rows {
     }
 
     pub(super) fn writes(&self, row: u32) -> bool {
-        self.write[row as usize] > 0
+        self.write[row as usize]
     }
 
     /// For each write the last one before it of the same session to the same key.
@@ -158,40 +167,16 @@ impl Rows {
         let mut previous = vec![NONE; self.len()];
         // By key: the session that wrote last of those looked at, and its write.
         let mut last = vec![(NONE, NONE); self.keys.len()];
-        for &row in &self.in_session {
-            let at = row as usize;
-            if self.write[at] > 0 {
+        for at in 0..self.len() {
+            if self.write[at] {
                 let last = &mut last[self.key[at] as usize];
                 if last.0 == self.session[at] {
                     previous[at] = last.1;
                 }
-                *last = (self.session[at], row);
+                *last = (self.session[at], narrow(at));
             }
         }
         previous
-    }
-
-    /// Orders the rows by session and numbers the writes.
-    fn by_session(&mut self, processes: usize) {
-        self.starts = vec![0; processes + 1];
-        for &session in &self.session {
-            self.starts[session as usize + 1] += 1;
-        }
-        for place in 1..self.starts.len() {
-            self.starts[place] += self.starts[place - 1];
-        }
-        let mut next = self.starts.clone();
-        let mut written = vec![0; processes];
-        self.in_session = vec![0; self.len()];
-        for row in 0..narrow(self.len()) {
-            let session = self.session[row as usize] as usize;
-            self.in_session[next[session] as usize] = row;
-            next[session] += 1;
-            if self.write[row as usize] > 0 {
-                written[session] += 1;
-                self.write[row as usize] = written[session];
-            }
-        }
     }
 }
 
@@ -332,62 +317,98 @@ impl Building<'_> {
         seen
     }
 
+    /// The call whose value a call saw, [`INITIAL`], [`NONE`] if it only writes, or [`ABSENT`] if
+    /// it is no row. What cannot have been there is added to `foul`.
+    fn source(
+        &self,
+        call: u32,
+        writers: &Writers,
+        seen: &HashSet<u32>,
+        foul: &mut Vec<(u32, u32, u32)>,
+    ) -> u32 {
+        let calls = self.calls;
+        let at = call as usize;
+        let happened = match calls.outcome[at] {
+            Kind::Ok => !matches!(self.asks(call), Asks::Final | Asks::Other),
+            Kind::Info => seen.contains(&call),
+            Kind::Fail | Kind::Invoke => false,
+        };
+        if !happened || !self.is_judged(call) {
+            return ABSENT;
+        }
+        let only_writes = if self.written(call).is_some() {
+            NONE
+        } else {
+            ABSENT
+        };
+        match self.saw(call) {
+            None => only_writes,
+            Some(NIL) => INITIAL,
+            Some(value) => match writers.get(calls, calls.key[at], value) {
+                // Who expects what it writes itself must have found it there from elsewhere.
+                Some(writer) if writer != call => writer,
+                _ => {
+                    foul.push((call, calls.key[at], value));
+                    only_writes
+                }
+            },
+        }
+    }
+
     fn rows(mut self, writers: &Writers, seen: &HashSet<u32>) -> Rows {
         let calls = self.calls;
-        let mut rows = Rows::default();
+        let mut foul = Vec::new();
+        let sources = (0..narrow(calls.len()))
+            .map(|call| self.source(call, writers, seen, &mut foul))
+            .collect::<Vec<u32>>();
+        let mut starts = Vec::new();
+        for (call, _) in (0..).zip(&sources).filter(|(_, source)| **source != ABSENT) {
+            let session = calls.process_place(call) as usize;
+            if session + 2 > starts.len() {
+                starts.resize(session + 2, 0);
+            }
+            starts[session + 1] += 1;
+        }
+        for place in 1..starts.len() {
+            starts[place] += starts[place - 1];
+        }
+        let mut next = starts.clone();
+        let count = starts.last().map_or(0, |all| *all as usize);
+        let mut rows = Rows {
+            call: vec![0; count],
+            session: vec![0; count],
+            key: vec![0; count],
+            source: vec![0; count],
+            write: vec![false; count],
+            starts,
+            ..Rows::default()
+        };
         let mut row_of = vec![NONE; calls.len()];
         let mut places = vec![NONE; calls.values.len()];
-        let mut foul = Vec::new();
-        for call in 0..narrow(calls.len()) {
-            let at = call as usize;
-            let happened = match calls.outcome[at] {
-                Kind::Ok => !matches!(self.asks(call), Asks::Final | Asks::Other),
-                Kind::Info => seen.contains(&call),
-                Kind::Fail | Kind::Invoke => false,
-            };
-            if !happened || !self.is_judged(call) {
+        for (call, source) in (0..).zip(sources) {
+            if source == ABSENT {
                 continue;
             }
-            let key = calls.key[at];
-            let mut source = match self.saw(call) {
-                None => NONE,
-                Some(NIL) => INITIAL,
-                Some(value) => match writers.get(calls, key, value) {
-                    Some(writer) => writer,
-                    None => {
-                        foul.push((call, key, value));
-                        NONE
-                    }
-                },
-            };
-            if source == call {
-                // It expects what it writes: it can only have been there from elsewhere.
-                foul.push((call, key, calls.argument[at]));
-                source = NONE;
-            }
-            let writes = self.written(call).is_some();
-            if source == NONE && !writes {
-                continue;
-            }
+            let key = calls.key[call as usize];
             let place = &mut places[key as usize];
             if *place == NONE {
                 *place = narrow(rows.keys.len());
                 rows.keys.push(key);
             }
-            row_of[at] = narrow(rows.len());
-            rows.call.push(call);
-            rows.session.push(calls.process_place(call));
-            rows.key.push(*place);
-            rows.source.push(source);
-            rows.write.push(u32::from(writes));
+            let session = calls.process_place(call);
+            let row = next[session as usize];
+            next[session as usize] += 1;
+            row_of[call as usize] = row;
+            let at = row as usize;
+            rows.call[at] = call;
+            rows.session[at] = session;
+            rows.key[at] = *place;
+            rows.source[at] = source;
+            rows.write[at] = self.written(call).is_some();
         }
-        for source in &mut rows.source {
-            if *source < INITIAL {
-                *source = row_of[*source as usize];
-            }
+        for source in rows.source.iter_mut().filter(|source| **source < ABSENT) {
+            *source = row_of[*source as usize];
         }
-        let processes = rows.session.iter().max().map_or(0, |last| last + 1);
-        rows.by_session(processes as usize);
         rows.foul = self.fouls(&foul);
         rows.repeated = self.count(State::Repeated);
         rows.unreadable = self.count(State::Unreadable);

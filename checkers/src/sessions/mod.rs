@@ -197,7 +197,7 @@ impl Checker for Sessions {
     }
 
     fn judge(&self, calls: &Calls, budget: &Budget) -> Report {
-        let analysis = Analysis::of(calls, budget);
+        let analysis = Analysis::of(calls, &self.guarantees, budget);
         let judged = |&guarantee: &Guarantee| analysis.report(guarantee);
         if let [one] = self.guarantees.as_slice()
             && one.name() == self.name
@@ -217,6 +217,7 @@ const SPENT: &str = "the budget was spent before every session was judged";
 /// What is known of a history, each thing once it is asked for.
 struct Analysis<'a> {
     calls: &'a Calls,
+    wanted: causal::Wanted,
     rows: Rows,
     previous: OnceCell<Vec<u32>>,
     own: OnceCell<(Found, Found)>,
@@ -231,9 +232,18 @@ struct Analysis<'a> {
 }
 
 impl<'a> Analysis<'a> {
-    fn of(calls: &'a Calls, budget: &'a Budget) -> Self {
+    fn of(calls: &'a Calls, guarantees: &[Guarantee], budget: &'a Budget) -> Self {
+        let any = |of: &[Guarantee]| guarantees.iter().any(|one| of.contains(one));
         Self {
             calls,
+            wanted: causal::Wanted {
+                follow: any(&[Guarantee::WritesFollowReads]),
+                passed: any(&[
+                    Guarantee::CausalConvergence,
+                    Guarantee::CausalMemory,
+                    Guarantee::Sequential,
+                ]),
+            },
             rows: Rows::of(calls),
             previous: OnceCell::new(),
             own: OnceCell::new(),
@@ -258,12 +268,17 @@ impl<'a> Analysis<'a> {
 
     fn swept(&self) -> &causal::Swept {
         self.swept
-            .get_or_init(|| causal::judge(self.calls, &self.rows, self.previous()))
+            .get_or_init(|| causal::judge(self.calls, &self.rows, self.previous(), self.wanted))
     }
 
     fn views(&self, causal: bool) -> Judged {
-        let swept = self.swept();
-        let order = (!swept.cyclic).then_some(swept.taken.as_slice());
+        // PRAM alone needs no clocks to know in which order the rows can be taken.
+        let walked =
+            (!causal && self.swept.get().is_none()).then(|| walk::order(self.calls, &self.rows));
+        let order = match &walked {
+            Some(order) => order.as_deref(),
+            None => (!self.swept().cyclic).then_some(self.swept().taken.as_slice()),
+        };
         match views::judge(self.calls, &self.rows, causal, order, self.budget) {
             Some(found) => (found, None),
             None => (Found::default(), Some(SPENT.to_owned())),
@@ -447,14 +462,14 @@ impl<'a> Analysis<'a> {
 
     fn figures(&self, report: &mut Report) {
         let rows = &self.rows;
-        let all = 0..rows.sessions();
+        let all = 0..index::narrow(rows.sessions());
         report.figure(
             "sessions",
             all.filter(|&one| !rows.of_session(one).is_empty()).count(),
         );
         let reads = rows.source.iter().filter(|&&source| source != index::NONE);
         report.figure("reads", reads.count());
-        report.figure("writes", rows.write.iter().filter(|&&one| one > 0).count());
+        report.figure("writes", rows.write.iter().filter(|&&one| one).count());
         report.figure("keys_skipped", rows.repeated + rows.unreadable);
     }
 

@@ -67,9 +67,9 @@ pub(super) fn judge(calls: &Calls, rows: &Rows) -> (Found, Found) {
         monotonic: Found::default(),
     };
     let mut sorted: Vec<u64> = Vec::new();
-    for session in 0..rows.sessions() {
+    for session in 0..narrow(rows.sessions()) {
         sorted.clear();
-        let keyed = rows.of_session(session).iter().map(|&row| {
+        let keyed = rows.of_session(session).map(|row| {
             let key = rows.key[row as usize];
             u64::from(key) << 32 | u64::from(row)
         });
@@ -145,9 +145,7 @@ impl Own<'_> {
     fn rank(&mut self, write: u32, read: u32) {
         let rows = self.rows;
         let latest = &mut self.latest[rows.session[write as usize] as usize];
-        if latest.group != self.group
-            || rows.write[latest.write as usize] < rows.write[write as usize]
-        {
+        if latest.group != self.group || latest.write < write {
             *latest = Latest {
                 group: self.group,
                 write,
@@ -233,9 +231,7 @@ impl Own<'_> {
         }
         let writer = rows.session[source as usize];
         let latest = self.latest[writer as usize];
-        if latest.group == self.group
-            && rows.write[latest.write as usize] > rows.write[source as usize]
-        {
+        if latest.group == self.group && latest.write > source {
             let newer = written(calls, rows, latest.write);
             self.monotonic.add(Finding {
                 name: "non-monotonic-read",

@@ -12,12 +12,6 @@ struct Hop {
     after: u32,
 }
 
-/// The place of a row in its session.
-fn place(rows: &Rows, row: u32) -> usize {
-    let session = rows.of_session(rows.session[row as usize] as usize);
-    session.partition_point(|&other| other < row)
-}
-
 /// How a write follows another one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Steps {
@@ -42,13 +36,13 @@ pub(super) fn path(
     counts: impl Fn(u32) -> bool,
     more: impl Fn(u32) -> Vec<u32>,
 ) -> Option<Vec<u32>> {
-    let target = (rows.session[from as usize], place(rows, from));
-    let mut visited: HashMap<u32, usize> = HashMap::new();
+    let target = (rows.session[from as usize], rows.place(from));
+    let mut visited: HashMap<u32, u32> = HashMap::new();
     let mut hops: Vec<Hop> = Vec::new();
     let session = rows.session[to as usize];
     // Of each session a stretch of rows, and the hop that leads on from it.
-    let mut level = vec![(session, 0, place(rows, to) + 1, NONE)];
-    visited.insert(session, place(rows, to) + 1);
+    let mut level = vec![(session, 0, rows.place(to) + 1, NONE)];
+    visited.insert(session, rows.place(to) + 1);
     while !level.is_empty() {
         let mut next = Vec::new();
         for &(session, low, high, hop) in &level {
@@ -58,8 +52,8 @@ pub(super) fn path(
             }
         }
         for (session, low, high, hop) in level {
-            let stretch = &rows.of_session(session as usize)[low..high];
-            for &row in stretch.iter().rev() {
+            let first = rows.of_session(session).start;
+            for row in (first + low..first + high).rev() {
                 let source = rows.source[row as usize];
                 let read = (source < INITIAL && counts(row)).then_some(source);
                 let further = if rows.writes(row) {
@@ -78,7 +72,7 @@ pub(super) fn path(
                         let last = u32::try_from(hops.len() - 1).unwrap_or(NONE);
                         return Some(listed(from, to, &hops, last));
                     }
-                    let upto = place(rows, source) + 1;
+                    let upto = rows.place(source) + 1;
                     let visited = visited.entry(session).or_insert(0);
                     if upto > *visited {
                         hops.push(Hop {
@@ -116,23 +110,20 @@ fn listed(from: u32, to: u32, hops: &[Hop], mut hop: u32) -> Vec<u32> {
 /// **Cost**: linear in what comes before the read.
 pub(super) fn followed(rows: &Rows, read: u32) -> Vec<u32> {
     let session = rows.session[read as usize];
-    let mut visited: HashMap<u32, usize> = HashMap::new();
-    let mut work = vec![(session, place(rows, read) + 1)];
+    let mut visited: HashMap<u32, u32> = HashMap::new();
+    let mut work = vec![(session, rows.place(read) + 1)];
     let mut found = Vec::new();
     while let Some((session, upto)) = work.pop() {
         let visited = visited.entry(session).or_insert(0);
         let from = std::mem::replace(visited, upto.max(*visited));
-        for &row in rows
-            .of_session(session as usize)
-            .get(from..upto)
-            .unwrap_or_default()
-        {
+        let first = rows.of_session(session).start;
+        for row in first + from..first + upto {
             let source = rows.source[row as usize];
             if source < INITIAL {
                 if rows.key[source as usize] == rows.key[read as usize] {
                     found.push(source);
                 }
-                work.push((rows.session[source as usize], place(rows, source)));
+                work.push((rows.session[source as usize], rows.place(source)));
             }
         }
     }

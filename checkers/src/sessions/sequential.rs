@@ -18,7 +18,7 @@ use super::causal::PassedOver;
 use super::found::{Finding, Found, read_value};
 use super::index::{INITIAL, NONE, Rows, narrow};
 use crate::Budget;
-use crate::calls::{Calls, Rank};
+use crate::calls::{Calls, NEVER, Rank};
 
 /// How many states are visited before the search gives up.
 const STATES: usize = 200_000;
@@ -78,8 +78,7 @@ impl<'a> Building<'a> {
 
     fn head(&self, session: u32) -> Option<u32> {
         let cursor = self.cursor[session as usize];
-        (cursor < self.rows.starts[session as usize + 1])
-            .then(|| self.rows.in_session[cursor as usize])
+        (cursor < self.rows.starts[session as usize + 1]).then_some(cursor)
     }
 
     fn readers_of(&self, key: u32) -> u32 {
@@ -105,9 +104,9 @@ impl<'a> Building<'a> {
                 return Some(Wait::Key(key));
             }
             let before = self.passed.into_iter().flat_map(|all| all.before(row));
-            for passed in before {
-                if !self.taken[passed.write as usize] {
-                    return Some(Wait::Write(passed.write));
+            for write in before {
+                if !self.taken[write as usize] {
+                    return Some(Wait::Write(write));
                 }
             }
         }
@@ -130,12 +129,16 @@ impl<'a> Building<'a> {
     }
 }
 
-/// When each value was there first by the clock: the lower end of its zone.
-fn firsts(calls: &Calls, rows: &Rows) -> Vec<Rank> {
+/// When each value was there first by the clock: the lower end of its zone. A write of unknown
+/// outcome has no end; it may be taken for one that took effect at once.
+fn firsts(calls: &Calls, rows: &Rows, at_once: bool) -> Vec<Rank> {
     let mut ends: Vec<Rank> = rows
         .call
         .iter()
-        .map(|&call| calls.ends[call as usize])
+        .map(|&call| match calls.ends[call as usize] {
+            NEVER if at_once => calls.begins[call as usize],
+            end => end,
+        })
         .collect();
     let mut begins: Vec<Rank> = rows
         .call
@@ -173,7 +176,9 @@ pub(super) fn judge(rows: &Rows, budget: &Budget) -> Order {
     // Fewer that still have none: reads alone, and writes with all reads of them. All these
     // searches together may take as long as the first one.
     states = 0;
-    for row in (0..narrow(rows.len())).rev() {
+    let mut by_time: Vec<u32> = (0..narrow(rows.len())).collect();
+    by_time.sort_unstable_by_key(|&row| rows.call[row as usize]);
+    for &row in by_time.iter().rev() {
         let mut group: Vec<u32> = vec![row];
         let mut next = 0;
         while let Some(&one) = group.get(next) {
@@ -194,17 +199,25 @@ pub(super) fn judge(rows: &Rows, budget: &Budget) -> Order {
         }
     }
     Order::None(
-        (0..narrow(rows.len()))
+        by_time
+            .into_iter()
             .filter(|row| !left_out.contains(row))
             .collect(),
     )
 }
 
-/// Builds one order; whether it came to the end.
+/// Builds one order; whether it came to the end. Where outcomes are unknown it tries twice.
 ///
 /// **Cost**: O(n log n).
 pub(super) fn build(calls: &Calls, rows: &Rows, passed: &PassedOver) -> bool {
-    let firsts = firsts(calls, rows);
+    let never = |&call: &u32| calls.ends[call as usize] == NEVER;
+    // What timed out mostly happened soon, or never.
+    rows.call.iter().any(never) && build_by(rows, passed, &firsts(calls, rows, true))
+        || build_by(rows, passed, &firsts(calls, rows, false))
+}
+
+/// Builds one order, in which of several writes the one that is due first comes first.
+fn build_by(rows: &Rows, passed: &PassedOver, firsts: &[Rank]) -> bool {
     let mut building = Building::new(rows, Some(passed), &HashSet::new());
     let mut on_key: Vec<Vec<u32>> = vec![Vec::new(); rows.keys.len()];
     let mut on_write: HashMap<u32, Vec<u32>> = HashMap::new();
@@ -361,7 +374,11 @@ pub(super) fn twice(calls: &Calls, rows: &Rows) -> Found {
         if let Some(&other) = first.get(&value) {
             found.add(Finding {
                 name: "lost-update",
-                rows: vec![other, row],
+                rows: if rows.call[other as usize] < rows.call[row as usize] {
+                    vec![other, row]
+                } else {
+                    vec![row, other]
+                },
                 conclusion: format!(
                     "Both replaced {}; in one order of everything the second would not have \
                      found it.",

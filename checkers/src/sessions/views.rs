@@ -16,32 +16,38 @@
 //! consistency", 2017, and Wei et al.'s for PRAM, "Verifying PRAM consistency over read/write
 //! traces of data replicas", 2013. Places instead of a closure are ours.
 
+use std::ops::Range;
+
 use super::found::{Finding, Found, written};
 use super::index::{INITIAL, NONE, Rows, narrow};
 use super::paths::{Steps, path};
 use crate::Budget;
 use crate::calls::Calls;
+use crate::hash::Table;
 
 /// From how many pairs a short circle is looked for.
 const TRACED: usize = 24;
 
-/// What a session read of a key, and when.
-#[derive(Clone, Copy)]
-struct Read {
-    place: u32,
-    source: u32,
-    row: u32,
-}
-
 #[derive(Clone, Default)]
 struct OnKey {
-    /// The writes in sight, in the order in which they came.
-    seen: Vec<u32>,
-    /// How many of them were in sight when the key was last read or written.
-    settled: usize,
+    /// How many writes are in sight, and the first that came.
+    seen: u32,
+    first: u32,
+    /// Those that came since the key was last read or written.
+    unsettled: Vec<u32>,
     /// The write whose value it had then.
     value: Option<u32>,
-    reads: Vec<Read>,
+    /// The reads of the session at hand.
+    reads: Vec<u32>,
+}
+
+impl OnKey {
+    fn sees(&mut self, write: u32) {
+        if self.seen == 0 {
+            self.first = write;
+        }
+        self.seen += 1;
+    }
 }
 
 struct Views<'a> {
@@ -50,8 +56,6 @@ struct Views<'a> {
     causal: bool,
     /// In which order causality lets the rows be taken, if there is one.
     order: Option<&'a [u32]>,
-    /// The place of each row in its session.
-    at: Vec<u32>,
     /// The session at hand, and what it reads.
     session: u32,
     places: Vec<u32>,
@@ -63,7 +67,13 @@ struct Views<'a> {
     touched_sessions: Vec<u32>,
     /// Each write that must come before another one.
     pairs: Vec<(u32, u32)>,
+    /// Whether some pair is against the order in which causality lets the rows be taken.
     against: bool,
+    /// While a circle is looked for: which rows are taken, and of each session how many.
+    taken: Vec<bool>,
+    cursor: Vec<u32>,
+    /// And of each write where its pairs begin, of those sorted by their second.
+    heads: Vec<u32>,
     found: Found,
 }
 
@@ -85,18 +95,11 @@ pub(super) fn judge(
     order: Option<&[u32]>,
     budget: &Budget,
 ) -> Option<Found> {
-    let mut at = vec![0; rows.len()];
-    for session in 0..rows.sessions() {
-        for (place, &row) in rows.of_session(session).iter().enumerate() {
-            at[row as usize] = narrow(place);
-        }
-    }
     let mut views = Views {
         calls,
         rows,
         causal,
         order,
-        at,
         session: 0,
         places: vec![NONE; rows.len()],
         settled: vec![false; rows.len()],
@@ -106,6 +109,9 @@ pub(super) fn judge(
         touched_sessions: Vec::new(),
         pairs: Vec::new(),
         against: false,
+        taken: Vec::new(),
+        cursor: Vec::new(),
+        heads: Vec::new(),
         found: Found::default(),
     };
     for session in 0..narrow(rows.sessions()) {
@@ -128,7 +134,7 @@ pub(super) fn judge(
 impl Views<'_> {
     fn key(&mut self, key: u32) -> &mut OnKey {
         let on = &mut self.keys[key as usize];
-        if on.seen.is_empty() && on.reads.is_empty() {
+        if on.seen == 0 && on.reads.is_empty() {
             self.touched_keys.push(key);
         }
         on
@@ -136,30 +142,36 @@ impl Views<'_> {
 
     fn clear(&mut self) {
         for key in std::mem::take(&mut self.touched_keys) {
-            let on = std::mem::take(&mut self.keys[key as usize]);
-            for write in on.seen {
-                self.places[write as usize] = NONE;
-                self.settled[write as usize] = false;
-            }
+            self.keys[key as usize] = OnKey::default();
         }
         for session in std::mem::take(&mut self.touched_sessions) {
+            let rows = self.in_sight(session);
+            self.places[rows.clone()].fill(NONE);
+            self.settled[rows].fill(false);
             self.upto[session as usize] = 0;
         }
         self.pairs.clear();
         self.against = false;
     }
 
+    /// The rows of a session that are in sight.
+    fn in_sight(&self, session: u32) -> Range<usize> {
+        let from = self.rows.starts[session as usize] as usize;
+        from..from + self.upto[session as usize] as usize
+    }
+
     /// The operations of the session at hand, in order.
     fn view(&mut self) -> Result<(), Broken> {
         let rows = self.rows;
-        for (place, &row) in rows.of_session(self.session as usize).iter().enumerate() {
+        for (place, row) in (0..).zip(rows.of_session(self.session)) {
             // A compare-and-set reads at one place and writes at the next.
-            let (upto, place) = (narrow(place) + 1, narrow(place) * 2);
+            let (upto, place) = (place + 1, place * 2);
             let key = rows.key[row as usize];
             if let Some(source) = rows.reads(row) {
                 if source == INITIAL {
                     let on = self.key(key);
-                    if let Some(&write) = on.seen.first() {
+                    if on.seen > 0 {
+                        let write = on.first;
                         return Err(Broken::Initial { write, read: row });
                     }
                 } else {
@@ -170,21 +182,17 @@ impl Views<'_> {
                     self.sight(source, place);
                     self.read(key, source)?;
                 }
-                self.key(key).reads.push(Read { place, source, row });
+                self.key(key).reads.push(row);
             }
             if rows.writes(row) {
                 self.places[row as usize] = place + 1;
                 self.settled[row as usize] = true;
                 let on = self.key(key);
-                on.seen.push(row);
+                on.sees(row);
                 on.value = Some(row);
-                let seen = std::mem::take(&mut on.seen);
-                let from = on.settled;
-                on.settled = seen.len();
-                for &write in &seen[from..] {
+                for write in std::mem::take(&mut on.unsettled) {
                     self.settled[write as usize] = true;
                 }
-                self.keys[key as usize].seen = seen;
             }
             if self.upto[self.session as usize] == 0 {
                 self.touched_sessions.push(self.session);
@@ -204,7 +212,7 @@ impl Views<'_> {
         while let Some(write) = work.pop() {
             let session = rows.session[write as usize];
             let from = self.upto[session as usize];
-            let upto = self.at[write as usize] + 1;
+            let upto = rows.place(write) + 1;
             if from >= upto {
                 continue;
             }
@@ -212,13 +220,16 @@ impl Views<'_> {
                 self.touched_sessions.push(session);
             }
             self.upto[session as usize] = upto;
-            for &row in &rows.of_session(session as usize)[from as usize..upto as usize] {
+            let first = rows.starts[session as usize];
+            for row in first + from..first + upto {
                 if self.causal && rows.source[row as usize] < INITIAL {
                     work.push(rows.source[row as usize]);
                 }
                 if rows.writes(row) {
                     self.places[row as usize] = place;
-                    self.key(rows.key[row as usize]).seen.push(row);
+                    let on = self.key(rows.key[row as usize]);
+                    on.sees(row);
+                    on.unsettled.push(row);
                 }
             }
         }
@@ -227,12 +238,10 @@ impl Views<'_> {
     /// A value is read that is in sight.
     fn read(&mut self, key: u32, source: u32) -> Result<(), Broken> {
         let on = &mut self.keys[key as usize];
-        let choice = on.seen.len() > 1;
+        let choice = on.seen > 1;
         let before = on.value.filter(|value| *value != source);
-        let from = on.settled;
-        on.settled = on.seen.len();
         on.value = Some(source);
-        let unsettled = on.seen[from..].to_vec();
+        let unsettled = std::mem::take(&mut on.unsettled);
         self.found.power += usize::from(choice);
         if let Some(before) = before {
             self.pair(before, source)?;
@@ -277,33 +286,31 @@ impl Views<'_> {
             let key = rows.key[write as usize] as usize;
             loop {
                 let reads = &self.keys[key].reads;
-                let first = reads.partition_point(|read| read.place < place);
-                let Some(&read) = reads.get(first).filter(|read| read.place < old) else {
+                let read_at = |read: u32| rows.place(read) * 2;
+                let first = reads.partition_point(|&read| read_at(read) < place);
+                let Some(&read) = reads.get(first).filter(|&&read| read_at(read) < old) else {
                     break;
                 };
-                if read.source == INITIAL {
-                    return Err(Broken::Initial {
-                        write,
-                        read: read.row,
-                    });
+                let source = rows.source[read as usize];
+                if source == INITIAL {
+                    return Err(Broken::Initial { write, read });
                 }
-                self.pairs.push((write, read.source));
+                self.pairs.push((write, source));
                 self.against |= self
                     .order
-                    .is_none_or(|order| order[write as usize] > order[read.source as usize]);
-                let there = self.places[read.source as usize];
+                    .is_none_or(|order| order[write as usize] > order[source as usize]);
+                let there = self.places[source as usize];
                 if there >= place {
                     break;
                 }
                 place = there;
             }
             self.places[write as usize] = place;
-            let session = rows.of_session(rows.session[write as usize] as usize);
-            let here = self.at[write as usize] as usize;
+            let first = rows.starts[rows.session[write as usize] as usize];
             if self.causal && rows.source[write as usize] < INITIAL {
                 work.push((rows.source[write as usize], place));
             }
-            for &row in session[..here].iter().rev() {
+            for row in (first..write).rev() {
                 if self.causal && rows.source[row as usize] < INITIAL {
                     work.push((rows.source[row as usize], place));
                 }
@@ -322,44 +329,61 @@ impl Views<'_> {
 
     /// Whether the pairs and what is in sight have a circle: whether not all can be taken, each
     /// after those before it.
-    fn has_circle(&self) -> bool {
+    ///
+    /// **Cost**: linear in what is in sight, and O(p log p) with p pairs.
+    fn has_circle(&mut self) -> bool {
         let rows = self.rows;
+        self.taken.resize(rows.len(), false);
+        self.cursor.resize(rows.sessions(), 0);
+        self.heads.resize(rows.len(), NONE);
         let mut before = self.pairs.clone();
         before.sort_unstable_by_key(|&(one, other)| (other, one));
         before.dedup();
-        let first = |row: u32| before.partition_point(|&(_, other)| other < row);
-        let mut taken = vec![false; rows.len()];
-        let mut cursor = vec![0_usize; rows.sessions()];
-        let mut waiting: std::collections::HashMap<u32, Vec<u32>> =
-            std::collections::HashMap::new();
-        let mut work: Vec<u32> = (0..narrow(rows.sessions()))
-            .filter(|&session| self.upto[session as usize] > 0)
-            .collect();
+        for (place, &(_, other)) in before.iter().enumerate().rev() {
+            self.heads[other as usize] = narrow(place);
+        }
+        let circle = self.is_stuck(&before);
+        for (_, other) in before {
+            self.heads[other as usize] = NONE;
+        }
+        for &session in &self.touched_sessions {
+            let in_sight = self.in_sight(session);
+            self.taken[in_sight].fill(false);
+            self.cursor[session as usize] = 0;
+        }
+        circle
+    }
+
+    fn is_stuck(&mut self, before: &[(u32, u32)]) -> bool {
+        let rows = self.rows;
+        let mut waiting: Table<u32, Vec<u32>> = Table::default();
+        let mut work = self.touched_sessions.clone();
         let (mut all, mut done) = (0, 0);
         for &session in &work {
             all += self.upto[session as usize] as usize;
         }
         while let Some(session) = work.pop() {
-            let in_sight = self.upto[session as usize] as usize;
-            let list = &rows.of_session(session as usize)[..in_sight];
-            while let Some(&row) = list.get(cursor[session as usize]) {
+            let first = rows.starts[session as usize];
+            while self.cursor[session as usize] < self.upto[session as usize] {
+                let row = first + self.cursor[session as usize];
                 let source = rows.source[row as usize];
                 let read = (source < INITIAL && self.counts(row)).then_some(source);
-                let pairs = before[first(row)..].iter();
+                let head = self.heads[row as usize] as usize;
+                let pairs = before.get(head..).unwrap_or_default().iter();
                 let pairs = pairs
                     .take_while(|(_, other)| *other == row)
                     .map(|(one, _)| *one);
                 let open = read
                     .into_iter()
                     .chain(pairs)
-                    .find(|one| !taken[*one as usize]);
+                    .find(|one| !self.taken[*one as usize]);
                 if let Some(open) = open {
                     waiting.entry(open).or_default().push(session);
                     break;
                 }
-                taken[row as usize] = true;
+                self.taken[row as usize] = true;
                 done += 1;
-                cursor[session as usize] += 1;
+                self.cursor[session as usize] += 1;
                 work.extend(waiting.remove(&row).into_iter().flatten());
             }
         }
@@ -380,7 +404,7 @@ impl Views<'_> {
         let way = |from, to| path(rows, from, to, Steps::Any, |row| self.counts(row), more);
         let session = self
             .calls
-            .process(rows.call[rows.of_session(self.session as usize)[0] as usize]);
+            .process(rows.call[rows.of_session(self.session).start as usize]);
         let (name, proof, why) = match *broken {
             Broken::Initial { write, read } => (
                 "write-hb-init-read",
@@ -437,14 +461,14 @@ impl Views<'_> {
     /// Adds the session's reads that show the pairs on the way.
     fn explain(&self, proof: &mut Vec<u32>) {
         let steps: Vec<(u32, u32)> = proof.windows(2).map(|two| (two[0], two[1])).collect();
-        let mine = self.rows.of_session(self.session as usize);
+        let mine = self.rows.of_session(self.session);
         for (one, other) in steps {
             let asked = self.pairs.contains(&(one, other));
             if asked && self.rows.session[one as usize] != self.rows.session[other as usize] {
                 let read = mine
-                    .iter()
+                    .clone()
                     .rev()
-                    .find(|&&row| self.rows.source[row as usize] == other);
+                    .find(|&row| self.rows.source[row as usize] == other);
                 proof.extend(read);
             }
         }

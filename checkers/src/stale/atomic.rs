@@ -6,8 +6,10 @@
 //! call of B exactly if `f(A) < s(B)`, and there is a legal order exactly if no two groups must
 //! each come before the other. Moving the starts of reads back by Δ lowers `s` down to the start
 //! of the write at most; stretching every interval by Γ/2 at both ends lowers the distance from
-//! `f` to `s` by Γ. Both only ever remove constraints, so the least that suffices is found by
-//! halving, each time with one sweep over the groups in the order of `f`.
+//! `f` to `s` by Γ. Both only ever remove constraints, so one sweep over the groups in the order
+//! of `f` finds the least that suffices: while no two groups passed must each come before the
+//! other, at most one of them has an `s` after the `f` of the next, and only with that one the
+//! next can be at odds; then as much is stretched as those two need, and no less would do.
 //!
 //! **Source**: Golab, Li and Shah, "Analyzing consistency properties for fun and profit", 2011
 //! (Δ); Golab, Rahman, AuYoung, Keeton and Gupta, "Client-centric benchmarking of eventual
@@ -55,7 +57,7 @@ impl Stretched {
 
     /// What suffices for this register too.
     ///
-    /// **Cost**: linear where `self` suffices, else that times the logarithm of the time.
+    /// **Cost**: linear.
     pub(super) fn with(self, calls: &Calls, register: &Register) -> Self {
         let time = |rank| match rank {
             BEFORE => ALWAYS,
@@ -84,53 +86,62 @@ impl Stretched {
         let early = early
             .and_then(|early| u64::try_from(early).ok())
             .unwrap_or(0);
-        let latest = zones.iter().map(|zone| zone.asked.max(zone.written)).max();
-        let first = zones.iter().map(|zone| zone.f).find(|f| *f > ALWAYS);
-        let span = latest
-            .zip(first)
-            .map_or(0, |(latest, first)| latest - first);
-        let least = |enough: u64, suffices: &dyn Fn(i64) -> bool| {
-            let mut low = i64::try_from(enough).unwrap_or(i64::MAX / 4);
-            if suffices(low) {
-                return enough;
-            }
-            // `low` is too little, `high` is enough.
-            let mut high = span.max(low + 1);
-            while high - low > 1 {
-                let middle = low + (high - low) / 2;
-                if suffices(middle) {
-                    high = middle;
-                } else {
-                    low = middle;
-                }
-            }
-            high.unsigned_abs()
-        };
-        let delta = self.delta.filter(|_| early == 0).map(|delta| {
-            least(delta, &|by| {
-                is_atomic(zones, |zone| zone.written.max(zone.asked - by))
-            })
-        });
-        let gamma = least(self.gamma.max(early), &|by| {
-            is_atomic(zones, |zone| zone.written.max(zone.asked) - by)
-        });
-        Self { delta, gamma }
+        let signed = |by: u64| i64::try_from(by).unwrap_or(i64::MAX / 4);
+        let delta = self.delta.filter(|_| early == 0);
+        Self {
+            delta: delta.map(|delta| reads_back(zones, signed(delta)).unsigned_abs()),
+            gamma: all_longer(zones, signed(self.gamma.max(early))).unsigned_abs(),
+        }
     }
 }
 
-/// Whether no two groups must each come before the other; `zones` stand in the order of `f`.
-///
-/// While no two do, at most one of those passed has an `s` after the `f` of the next.
-fn is_atomic(zones: &[Zone], s: impl Fn(&Zone) -> i64) -> bool {
-    let (mut open_f, mut open_s) = (i64::MAX, i64::MIN);
+/// The least from `by` on by which the starts of reads must be moved back; `zones` stand in the
+/// order of `f`, and no value was seen before its write began.
+fn reads_back(zones: &[Zone], mut by: i64) -> i64 {
+    // Of those passed, that written last and that asked for last: one has the latest `s`.
+    let mut open: Option<(&Zone, &Zone)> = None;
     for zone in zones {
-        let own = s(zone);
-        if zone.f < open_s && open_f < own {
-            return false;
+        let Some((written, asked)) = &mut open else {
+            open = Some((zone, zone));
+            continue;
+        };
+        let s = |zone: &Zone| zone.written.max(zone.asked - by);
+        let other = if s(written) > s(asked) {
+            *written
+        } else {
+            *asked
+        };
+        if zone.f < s(other) && other.f < s(zone) {
+            let (first, second) = (other.asked - zone.f, zone.asked - other.f);
+            // The other's write began before its own `f`: moving its reads back is enough.
+            by = if zone.written > other.f {
+                first
+            } else {
+                first.min(second)
+            };
+        }
+        if zone.written > written.written {
+            *written = zone;
+        }
+        if zone.asked > asked.asked {
+            *asked = zone;
+        }
+    }
+    by
+}
+
+/// The least from `by` on by which every interval must be longer; `zones` stand in the order of
+/// `f`.
+fn all_longer(zones: &[Zone], mut by: i64) -> i64 {
+    let (mut open_f, mut open_s) = (i64::MAX / 2, i64::MIN / 2);
+    for zone in zones {
+        let own = zone.written.max(zone.asked);
+        if zone.f < open_s - by && open_f < own - by {
+            by = (open_s - zone.f).min(own - open_f);
         }
         if own > open_s {
             (open_f, open_s) = (zone.f, own);
         }
     }
-    true
+    by
 }

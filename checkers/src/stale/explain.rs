@@ -2,7 +2,7 @@
 
 use super::growing;
 use super::kinds::{Functions, Objects, Sort};
-use super::register::{NOBODY, Register, Version};
+use super::register::{Cursor, NOBODY, Register, Version};
 use super::tally::StaleRead;
 use crate::Anomaly;
 use crate::calls::{BEFORE, Calls, NEVER, Rank};
@@ -31,7 +31,7 @@ fn register(calls: &Calls, functions: &Functions, of: &[u32], read: &StaleRead) 
     let newer = *register.replacer(seen)?;
     let possibly = {
         let mut possibly = 0;
-        register.judge(calls, functions, of, |seen| {
+        register.judge(&mut Cursor::default(), calls, functions, of, |seen| {
             if seen.call == read.call {
                 possibly = seen.lag.versions_hi;
             }

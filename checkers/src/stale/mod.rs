@@ -17,15 +17,15 @@ use std::collections::BTreeMap;
 
 pub use bound::{Bound, NoBound};
 
-use atomic::Stretched;
 use growing::Growing;
 use kinds::{Objects, Sort};
-use register::{Register, Seen};
+use register::{Cursor, Register, Seen};
 use segments::Segments;
 use tally::{StaleRead, Tally};
 
-use crate::calls::{BEFORE, Calls};
-use crate::history::{History, Kind};
+use crate::by_key::{cores, on_all_cores};
+use crate::calls::Calls;
+use crate::history::History;
 use crate::{Budget, Checker, Report, Verdict};
 
 /// Measures how far reads were behind; see the [module](self).
@@ -128,7 +128,8 @@ impl Worker {
             Sort::Register => {
                 let unique = self.register.load(calls, functions, of);
                 let judged = if unique {
-                    Judged::Register(self.register.judge(calls, functions, of, each))
+                    let cursor = &mut Cursor::default();
+                    Judged::Register(self.register.judge(cursor, calls, functions, of, each))
                 } else {
                     Judged::Repeated
                 };
@@ -211,31 +212,27 @@ fn measure(
 ) -> (Report, Tally, Option<String>) {
     let objects = Objects::of(calls);
     let segments = Segments::of(calls);
+    if objects.by_key.len() < cores() {
+        let (tally, all) = one_by_one(calls, &objects, &segments, bound, budget);
+        return report(
+            name,
+            calls,
+            budget,
+            bound,
+            (&objects, &segments),
+            tally,
+            all,
+        );
+    }
     let state = || (Worker::new(calls), Tally::new(calls, &segments));
     let work = |(worker, tally): &mut (Worker, Tally), place: usize| {
         tally.rewind();
         let is_register = objects.sorts[place] == Sort::Register;
-        let add = |seen: Seen| {
-            tally.add(calls, &segments, bound, &seen);
-            if is_register {
-                tally.k = tally.k.max(1 + seen.lag.versions_lo);
-            }
-        };
+        let add = |seen: Seen| tally.add(calls, &segments, bound, is_register, &seen);
         match worker.judge(calls, &objects, place, add) {
             Judged::Register(others) => {
                 tally.not_judged += others;
-                let register = &worker.register;
-                let reads = objects.by_key.calls(place).iter().rev().find(|&&call| {
-                    calls.f[call as usize] == objects.functions.read
-                        && calls.outcome[call as usize] == Kind::Ok
-                });
-                let last = reads.map_or(BEFORE, |&call| calls.begins[call as usize]);
-                tally.visible.add(calls, register, last);
-                let stretched = Stretched::NOT.with(calls, register);
-                if stretched != Stretched::NOT {
-                    tally.torn.push(place);
-                }
-                tally.stretched = tally.stretched.and(stretched);
+                tally.add_versions(calls, &objects, place, &worker.register);
             }
             Judged::Repeated | Judged::LeftOut => tally.skipped += 1,
             Judged::Growing => {}
@@ -246,19 +243,93 @@ fn measure(
     for (_, other) in states {
         tally.merge(other);
     }
+    report(
+        name,
+        calls,
+        budget,
+        bound,
+        (&objects, &segments),
+        tally,
+        all,
+    )
+}
+
+/// In how many parts the reads of one object are judged.
+const PARTS: usize = 16;
+
+/// The same where there are fewer objects than cores: one after another, the reads of each in
+/// parts on all cores.
+fn one_by_one(
+    calls: &Calls,
+    objects: &Objects,
+    segments: &Segments,
+    bound: Option<Bound>,
+    budget: &Budget,
+) -> (Tally, bool) {
+    let mut tally = Tally::new(calls, segments);
+    let mut worker = Worker::new(calls);
+    let mut all = true;
+    for place in 0..objects.by_key.len() {
+        let of = objects.by_key.calls(place);
+        tally.rewind();
+        if objects.sorts[place] != Sort::Register {
+            let add = |seen: Seen| tally.add(calls, segments, bound, false, &seen);
+            if let Judged::LeftOut = worker.judge(calls, objects, place, add) {
+                tally.skipped += 1;
+            }
+            continue;
+        }
+        if !worker.register.load(calls, &objects.functions, of) {
+            worker.register.unload(calls);
+            tally.skipped += 1;
+            continue;
+        }
+        let register = &worker.register;
+        let share = of.len().div_ceil(PARTS).max(1);
+        let parts: Vec<&[u32]> = of.chunks(share).collect();
+        let state = || (Cursor::default(), Tally::new(calls, segments));
+        let work = |(cursor, tally): &mut (Cursor, Tally), part: usize| {
+            let Some(part) = part.checked_sub(1) else {
+                return tally.add_versions(calls, objects, place, register);
+            };
+            let functions = &objects.functions;
+            let add = |seen: Seen| tally.add(calls, segments, bound, true, &seen);
+            let others = register.judge(cursor, calls, functions, parts[part], add);
+            tally.not_judged += others;
+        };
+        let (states, finished) = on_all_cores(parts.len() + 1, budget, state, work);
+        all &= finished;
+        for (_, other) in states {
+            tally.merge(other);
+        }
+        worker.register.unload(calls);
+    }
+    (tally, all)
+}
+
+/// What the tally says in figures, with the worst reads.
+fn report(
+    name: &str,
+    calls: &Calls,
+    budget: &Budget,
+    bound: Option<Bound>,
+    (objects, segments): (&Objects, &Segments),
+    mut tally: Tally,
+    all: bool,
+) -> (Report, Tally, Option<String>) {
     let mut report = Report::new(name, Verdict::Held);
-    tally.figures(&mut report, calls, &segments);
+    tally.figures(&mut report, calls, segments);
     report.figure("k_atomicity_at_least", tally.k);
-    if all && let Some(k) = exact_k(calls, &objects, &mut tally, budget) {
+    if all && let Some(k) = exact_k(calls, objects, &mut tally, budget) {
         report.figure("k_atomicity", k);
     }
     for read in worst(&tally, bound) {
         report
             .anomalies
-            .extend(explain::explain(calls, &objects, read));
+            .extend(explain::explain(calls, objects, read));
     }
     let why = if all {
-        undecided(calls, &tally, &objects)
+        undecided(calls, &tally, objects)
     } else {
         Some("the budget was spent before every key was judged".to_owned())
     };

@@ -12,6 +12,9 @@ use crate::calls::{BEFORE, Calls, NEVER, Rank};
 use crate::history::Kind;
 use crate::history::dictionary::NIL;
 
+/// So many values are looked at one by one.
+const FEW: usize = 64;
+
 /// No call.
 pub(crate) const NOBODY: u32 = u32::MAX;
 
@@ -62,6 +65,12 @@ pub(crate) struct Register {
     places: Vec<u32>,
     /// Whether some value was seen before its write began.
     pub(crate) is_early: bool,
+}
+
+/// How far the reads of a register were looked at: those that follow began no sooner. Another
+/// register needs another one.
+#[derive(Default)]
+pub(crate) struct Cursor {
     effective: Counts,
     possible: Counts,
     /// By place of a value: its place in `by_f`.
@@ -77,14 +86,19 @@ struct Counts {
 }
 
 impl Counts {
-    fn clear(&mut self) {
-        self.tree.clear();
-        self.fed = 0;
-    }
-
     fn feed(&mut self, size: usize, upto: usize, rank: impl Fn(usize) -> u32) {
         if self.tree.is_empty() {
             self.tree.resize(size + 1, 0);
+            for value in 0..upto {
+                self.tree[rank(value) as usize + 1] = 1;
+            }
+            for node in 1..=size {
+                let above = node + (node & node.wrapping_neg());
+                if above <= size {
+                    self.tree[above] += self.tree[node];
+                }
+            }
+            self.fed = upto;
         }
         while self.fed < upto {
             let mut node = rank(self.fed) as usize + 1;
@@ -130,9 +144,6 @@ impl Register {
     pub(crate) fn load(&mut self, calls: &Calls, functions: &Functions, of: &[u32]) -> bool {
         self.versions.clear();
         self.by_f.clear();
-        self.rank_f.clear();
-        self.effective.clear();
-        self.possible.clear();
         let unique = self.write(calls, functions, of);
         if unique {
             self.read(calls, functions, of);
@@ -278,10 +289,11 @@ impl Register {
         }
     }
 
-    /// Judges every read whose value somebody may have written, in the order of their starts;
-    /// how many others there are.
+    /// Judges every read of these calls whose value somebody may have written, in the order of
+    /// their starts; how many others there are.
     pub(crate) fn judge(
-        &mut self,
+        &self,
+        cursor: &mut Cursor,
         calls: &Calls,
         functions: &Functions,
         of: &[u32],
@@ -310,10 +322,10 @@ impl Register {
             let v = self.versions[place as usize];
             let mut lag = Lag::default();
             if v.replaced < i {
-                lag.versions_lo = self.certainly(&v, effective, i);
+                lag.versions_lo = self.certainly(cursor, &v, effective, i);
                 lag.behind_lo = moment(i) - moment(v.replaced);
             }
-            lag.versions_hi = self.possibly(&v, possible, i);
+            lag.versions_hi = self.possibly(cursor, place as usize, possible, i);
             let rival = v.rival.max(v.a);
             if rival < i {
                 lag.behind_hi = moment(i) - moment(rival);
@@ -330,32 +342,42 @@ impl Register {
     }
 
     /// How many values are certainly newer than `v` and certainly took effect before `i`.
-    fn certainly(&mut self, v: &Version, effective: usize, i: Rank) -> usize {
+    fn certainly(&self, cursor: &mut Cursor, v: &Version, effective: usize, i: Rank) -> usize {
         let by_f = &self.by_f;
         let place = |at: usize| unpack(by_f[at]).1;
-        self.effective.feed(self.versions.len(), effective, place);
+        let counts = &mut cursor.effective;
+        counts.feed(self.versions.len(), effective, place);
         // A read that ended before its value's write began would count that value itself.
         let itself = usize::from(v.a > v.f && v.f < i);
-        effective - self.effective.below(v.newer) as usize - itself
+        effective - counts.below(v.newer) as usize - itself
     }
 
-    /// How many values may have taken effect before `i` and are not certainly older than `v`.
-    fn possibly(&mut self, v: &Version, possible: usize, i: Rank) -> usize {
+    /// How many values may have taken effect before `i` and are not certainly older than the one
+    /// at that place.
+    fn possibly(&self, cursor: &mut Cursor, place: usize, possible: usize, i: Rank) -> usize {
+        let v = &self.versions[place];
         if !self.is_early && v.a <= i {
-            // What is certainly older than `v` began before `v` did, and so before `i`.
+            // What is certainly older began before it did, and so before `i`.
             return possible - v.older as usize - usize::from(v.a < i);
         }
-        if self.rank_f.is_empty() {
-            self.rank_f.resize(self.versions.len(), 0);
+        // Of what is certainly older some may have begun after `i`: nearly always few values.
+        if !self.is_early && place - possible <= FEW {
+            let begun = self.versions[possible..place].iter();
+            let since = begun.filter(|u| u.f < v.a).count();
+            return possible - (v.older as usize - since);
+        }
+        let rank_f = &mut cursor.rank_f;
+        if rank_f.is_empty() {
+            rank_f.resize(self.versions.len(), 0);
             for (rank, &packed) in (0..).zip(&self.by_f) {
-                self.rank_f[unpack(packed).1 as usize] = rank;
+                rank_f[unpack(packed).1 as usize] = rank;
             }
         }
-        let rank_f = &self.rank_f;
-        self.possible
+        cursor
+            .possible
             .feed(rank_f.len(), possible, |place| rank_f[place]);
         let itself = usize::from(v.f < v.a && v.a < i);
-        let older = self.possible.below(v.older) as usize - itself;
+        let older = cursor.possible.below(v.older) as usize - itself;
         possible - older - usize::from(v.a < i)
     }
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::atomic::Stretched;
 use super::freshness::Freshness;
-use super::register::Seen;
+use super::kinds::Objects;
+use super::register::{Register, Seen};
 use super::segments::Segments;
 use super::visible::Visible;
 use super::{Bound, Stale};
 use crate::Report;
 use crate::calls::{BEFORE, Calls};
-use crate::history::Value;
+use crate::history::{Kind, Value};
 
 /// A read that was certainly behind.
 #[derive(Clone, Copy, Debug)]
@@ -97,16 +98,42 @@ impl Tally {
         self.segment = 0;
     }
 
-    /// Adds a read; of one object they must come in the order of their starts.
+    /// Adds what the values of a register tell of it as a whole.
+    pub(super) fn add_versions(
+        &mut self,
+        calls: &Calls,
+        objects: &Objects,
+        place: usize,
+        register: &Register,
+    ) {
+        let last = objects.by_key.calls(place).iter().rev().find(|&&call| {
+            calls.f[call as usize] == objects.functions.read
+                && calls.outcome[call as usize] == Kind::Ok
+        });
+        let last = last.map_or(BEFORE, |&call| calls.begins[call as usize]);
+        self.visible.add(calls, register, last);
+        let stretched = Stretched::NOT.with(calls, register);
+        if stretched != Stretched::NOT {
+            self.torn.push(place);
+        }
+        self.stretched = self.stretched.and(stretched);
+    }
+
+    /// Adds a read; of one object they must come in the order of their starts, from the last
+    /// [`rewind`](Self::rewind) on.
     #[inline]
     pub(super) fn add(
         &mut self,
         calls: &Calls,
         segments: &Segments,
         bound: Option<Bound>,
+        is_register: bool,
         seen: &Seen,
     ) {
         let lag = &seen.lag;
+        if is_register {
+            self.k = self.k.max(1 + lag.versions_lo);
+        }
         let is_stale = lag.versions_lo > 0;
         let i = calls.begins[seen.call as usize];
         self.reads += 1;

@@ -114,6 +114,26 @@ fn banks_agree_with_their_definition() {
 }
 
 #[test]
+fn banks_of_a_known_total_and_unknown_accounts_agree_with_their_definition() {
+    let bank = Bank {
+        total: Some(15),
+        accounts: None,
+    };
+    agrees(&bank, made, |made| {
+        let reads = shown(made);
+        let names =
+            |map: &BTreeMap<std::sync::Arc<str>, Value>| map.keys().cloned().collect::<Vec<_>>();
+        let is_wrong = |&(_, map): &(&Made, &BTreeMap<std::sync::Arc<str>, Value>)| {
+            sum(map) != 15 || names(map) != names(reads[0].1)
+        };
+        Truth {
+            violated: reads.iter().any(is_wrong),
+            power: all_readable(made) && !reads.is_empty(),
+        }
+    });
+}
+
+#[test]
 fn banks_of_a_known_total_agree_with_their_definition() {
     let bank = Bank {
         total: Some(15),

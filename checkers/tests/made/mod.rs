@@ -5,6 +5,8 @@
     reason = "each test that shares this uses another part of it"
 )]
 
+pub(crate) mod laws;
+
 use std::sync::Arc;
 
 use checkers::history::{F, History, Kind, Nanos, Op, Process, Value};

@@ -9,6 +9,7 @@ use crate::report::catalogue::Entry;
 use crate::report::compare::Difference;
 use crate::report::table::thousands;
 use crate::report::told::Told;
+use crate::report::trend;
 
 fn open(page: &mut Markup, title: &str) {
     head(page, title);
@@ -51,6 +52,10 @@ pub(crate) fn tabled(
     close(&mut page);
     page.into_string()
 }
+
+/// Of so many runs at most, and so many plans, a list of runs tells the trend.
+const RECENT: usize = 300;
+const PLANS: usize = 50;
 
 /// The runs of a mode, by fault.
 type Row<'r> = BTreeMap<String, Vec<&'r (String, Told)>>;
@@ -230,28 +235,23 @@ pub fn index(entries: &[Entry], wanted: &str) -> String {
         entry.id.to_lowercase().contains(&wanted) || entry.status.to_lowercase().contains(&wanted)
     };
     let shown: Vec<&Entry> = entries.iter().filter(fits).collect();
-    let mut trends: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
-    for entry in &shown {
-        let plan = entry
-            .id
-            .split_once("Z-")
-            .map_or(entry.id.as_str(), |(_, plan)| plan);
-        trends.entry(plan).or_default().push(entry);
+    let recent = shown.iter().take(RECENT).rev();
+    let mut trends = trend::trends(recent.map(|entry| entry.path.as_path()));
+    let untold = trends.len().saturating_sub(PLANS);
+    trends = trends.into_iter().take(PLANS).collect();
+    page.raw("<section><h2>Trends</h2><p class=\"note\">Of the last ")
+        .text(&many(shown.len().min(RECENT), "run"))
+        .raw(", oldest first: a sign a verdict, a bar a figure.");
+    if untold > 0 {
+        page.raw(" ")
+            .text(&many(untold, "plan"))
+            .raw(" more are left out.");
     }
-    page.raw("<section><h2>Trends</h2><p class=\"note\">Oldest first, one sign a run.</p><ul>");
-    for (plan, runs) in trends.iter().take(200) {
-        page.raw("<li><code>").text(plan).raw("</code>: ");
-        for entry in runs.iter().take(60).rev() {
-            page.raw(match entry.status.as_str() {
-                "held" => "✓",
-                "violated" => "✗",
-                "undecided" => "?",
-                _ => "!",
-            });
-        }
-        page.raw("</li>");
-    }
-    page.raw("</ul></section><section><h2>")
+    page.raw("</p>");
+    let cells = |row: Vec<String>| row.into_iter().map(Cell::Text).collect();
+    let rows = trend::rows(&trends, 60).into_iter().map(cells).collect();
+    page.add(&table("Trends", &trend::HEAD, rows));
+    page.raw("</section><section><h2>")
         .text(&many(shown.len(), "run"))
         .raw("</h2>");
     let rows = shown.iter().take(2000).map(|entry| {

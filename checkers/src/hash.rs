@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A table whose keys are numbers, or lists of numbers.
-pub(super) type Table<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
+pub(crate) type Table<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
 
 /// Mixes one word after another.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Mix(u64);
+pub(crate) struct Mix(u64);
 
 impl Mix {
     #[inline]
