@@ -349,7 +349,7 @@ pub fn notes(cells: &[Cell]) -> Vec<String> {
 
 /// How a table is to be read.
 const LEGEND: &str = "violated n/m: with n of m seeds. A claim that must hold must hold with every \
-    seed, one that must be violated must be refuted with some; what is marked `any` the mode \
+    seed, one that must be violated must be refuted with some; what is marked any the mode \
     permits. Latencies are of acknowledged writes, the median over the seeds; writable is the \
     share of the time in which writes were accepted, with gaps of 250 ms and more not counted.";
 

@@ -172,7 +172,7 @@ pub(crate) const MEASURES: [Measure; 5] = [
         |p| format!("{}/{}", ms(p.read_p50_us), ms(p.read_p99_us)),
     ),
     (
-        "failed or in vain, per thousand",
+        "failed, per thousand",
         |p| p.failed as f64 / p.operations.max(1) as f64,
         |p| {
             format!(
