@@ -11,20 +11,17 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::campaign::{self, CampaignVerdict};
 use crate::claim::Claim;
-use crate::image::{self, ImageError, Images, Layer, Recipe};
+use crate::image::Layer;
 use crate::inventory::Host;
 use crate::lab::{self, Entered, LabSpec};
-use crate::nemesis::schedule::FaultKind;
 use crate::plan::Plan;
 use crate::progress::Mode;
-use crate::report::table::{Charset, plain, render, render_within};
-use crate::report::verdict::{self, RunVerdict};
+use crate::report::table::{Charset, plain, render};
+use crate::report::verdict::RunVerdict;
 use crate::report::{tally, terminal};
 use crate::run::Surroundings;
-use crate::systems::SystemName;
 use crate::verify::{self, Verified};
 use crate::{check, commands, connect, demo, doctor, explain, heal, store, suggest};
-use fixtures::failpoint::Failpoint;
 
 /// Bad arguments or a bad trial file.
 pub const USAGE: u8 = 64;
@@ -96,20 +93,20 @@ enum Command {
     /// Hosts on this machine.
     Lab(lab::command::LabArgs),
     /// Layers of software for the lab's hosts.
-    Image(ImageArgs),
+    Image(commands::image::ImageArgs),
     /// Say what is missing, which faults that costs, and how to mend it.
     Doctor(doctor::DoctorArgs),
     /// Remove our firewall rules and resume stopped processes on all hosts.
     Heal(HealArgs),
     /// List what can be named in a trial file.
-    List(ListArgs),
+    List(commands::list::ListArgs),
     /// Say what a word means: a guarantee, a claim, an anomaly, a verdict.
     Explain {
         /// The word, such as monotonic-reads; all that can be explained if left out.
         word: Option<String>,
     },
     /// Print a schema in JSON.
-    Schema(SchemaArgs),
+    Schema(commands::schema::SchemaArgs),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
@@ -126,7 +123,7 @@ struct Common {
     #[arg(long, env = "SCHISM_NODE_BINARY")]
     node_binary: Option<PathBuf>,
     #[command(flatten)]
-    images: ImagesArgs,
+    images: commands::image::ImagesArgs,
     /// How progress is shown.
     #[arg(long, default_value = "auto", env = "SCHISM_PROGRESS")]
     progress: Mode,
@@ -170,61 +167,6 @@ enum Format {
     Human,
     /// Exactly verdict.json.
     Json,
-}
-
-#[derive(Debug, Args)]
-struct ImagesArgs {
-    /// Where the lab's images are kept; below the user's cache if left out.
-    #[arg(long, env = "SCHISM_IMAGES")]
-    images: Option<PathBuf>,
-}
-
-impl ImagesArgs {
-    fn images(&self) -> Result<Images, Refusal> {
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let cache = || {
-            let below_home = || Some(PathBuf::from(set("HOME")?).join(".cache"));
-            let cache = set("XDG_CACHE_HOME")
-                .map(PathBuf::from)
-                .or_else(below_home)?;
-            Some(cache.join("schism/images"))
-        };
-        self.images
-            .clone()
-            .or_else(cache)
-            .map(Images::new)
-            .ok_or_else(|| {
-                let sentence =
-                    "there is no HOME to keep images below; name a directory with --images";
-                Refusal(USAGE, sentence.to_owned())
-            })
-    }
-}
-
-#[derive(Debug, Args)]
-struct ImageArgs {
-    #[command(subcommand)]
-    action: ImageAction,
-    #[command(flatten)]
-    images: ImagesArgs,
-}
-
-#[derive(Debug, Subcommand)]
-enum ImageAction {
-    /// List the images that are there.
-    List,
-    /// Build the images that trial files or systems need, where they are not there.
-    Build {
-        /// Trial files, or names of systems.
-        #[arg(required = true)]
-        what: Vec<String>,
-    },
-    /// Remove images that were not used for a while, and what was downloaded.
-    Prune {
-        /// Those that were not used for so long; 0s removes all.
-        #[arg(long, default_value = "30days", value_parser = humantime_serde::re::humantime::parse_duration)]
-        unused: Duration,
-    },
 }
 
 #[derive(Debug, Args)]
@@ -350,46 +292,6 @@ struct HealArgs {
     inventory: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
-struct ListArgs {
-    /// What to list.
-    what: Listing,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Listing {
-    /// Systems that can be tested.
-    Systems,
-    /// Workloads, their operations and what they detect.
-    Workloads,
-    /// Faults and whom they can hit.
-    Faults,
-    /// Claims that are judged.
-    Claims,
-    /// Models of objects, and their operations.
-    Models,
-    /// Checkers, what they need and what they can name.
-    Checkers,
-    /// The systems' errors, and which of them promise that nothing happened.
-    Errors,
-}
-
-#[derive(Debug, Args)]
-struct SchemaArgs {
-    /// Of what.
-    what: Schema,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Schema {
-    /// verdict.json of a run.
-    Verdict,
-    /// verdict.json of a campaign.
-    Campaign,
-    /// A trial file.
-    Trial,
-}
-
 #[derive(Clone, Debug)]
 pub(crate) struct SeedRange(pub(crate) std::ops::RangeInclusive<u64>);
 
@@ -460,13 +362,13 @@ pub fn main() -> u8 {
         Command::Serve(args) => told(commands::serve::run(&args, say).map(|()| String::new())),
         Command::Lab(args) => lab::command::run(&args, &mut std::io::stdout())
             .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}"))),
-        Command::Image(args) => image(&args, charset),
+        Command::Image(args) => told(commands::image::run(&args, charset, complain)),
         Command::Doctor(args) => doctor::run(&args, &mut std::io::stdout())
             .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}"))),
         Command::Heal(args) => heal_hosts(&args),
-        Command::List(args) => Ok(list(args.what, charset)),
+        Command::List(args) => told(Ok(commands::list::run(&args, width(), charset))),
         Command::Explain { word } => Ok(explain(word.as_deref(), charset)),
-        Command::Schema(args) => Ok(schema(args.what)),
+        Command::Schema(args) => told(Ok(commands::schema::run(&args))),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "schism", &mut std::io::stdout());
             Ok(0)
@@ -557,7 +459,7 @@ impl Common {
         Self {
             runs: runs.to_owned(),
             node_binary: node_binary.cloned(),
-            images: ImagesArgs { images: None },
+            images: commands::image::ImagesArgs { images: None },
             progress: Mode::Auto,
             live: false,
             format: Format::Human,
@@ -700,7 +602,7 @@ fn carry_out(
         Some(nodes) => {
             let spec = LabSpec {
                 nodes,
-                layers: layers(plans, &common.images.images()?)?,
+                layers: layers(plans, common)?,
                 ..LabSpec::default()
             };
             match lab::enter(&spec)
@@ -720,79 +622,10 @@ fn carry_out(
 }
 
 /// What the lab's hosts need for these plans.
-fn layers(plans: &[Plan], images: &Images) -> Result<Vec<Layer>, Refusal> {
-    let mut recipes: Vec<Recipe> = Vec::new();
-    for recipe in plans.iter().filter(|plan| plan.uses_lab()).map(Plan::image) {
-        if !recipe.is_empty() && !recipes.contains(&recipe) {
-            recipes.push(recipe);
-        }
-    }
-    let provide = |recipe| {
-        let layer = images.provide(recipe, &mut |line| complain(&format!("image: {line}")));
-        layer.map_err(|error| Refusal(NOT_VALID, format!("failed to {error}")))
-    };
-    recipes.iter().map(provide).collect()
-}
-
-fn image(args: &ImageArgs, charset: Charset) -> Result<u8, Refusal> {
-    let images = args.images.images()?;
-    let failed = |error: ImageError| Refusal(NOT_VALID, format!("failed to {error}"));
-    match &args.action {
-        ImageAction::List => {
-            let rows: Vec<_> = images
-                .list()
-                .map_err(failed)?
-                .iter()
-                .map(image_row)
-                .collect();
-            say(&render(
-                &["image", "made of", "size", "last used"],
-                &rows,
-                charset,
-            ));
-        }
-        ImageAction::Build { what } => {
-            let mut plans = Vec::new();
-            for word in what {
-                plans.push(
-                    match SystemName::ALL
-                        .iter()
-                        .find(|system| system.as_str() == word)
-                    {
-                        Some(system) => Plan::of_system(*system),
-                        None => Plan::load(Path::new(word))
-                            .map_err(|error| Refusal(USAGE, error.to_string()))?,
-                    },
-                );
-            }
-            let begun = std::time::Instant::now();
-            let count = layers(&plans, &images)?.len();
-            let took = begun.elapsed().as_secs_f64();
-            say(&format!("{count} images are there, after {took:.1} s"));
-        }
-        ImageAction::Prune { unused } => {
-            let gone = images.prune(*unused).map_err(failed)?;
-            say(&format!(
-                "{} images removed, and what was downloaded",
-                gone.len()
-            ));
-        }
-    }
-    Ok(0)
-}
-
-fn image_row(listed: &image::Listed) -> Vec<String> {
-    let recipe = &listed.recipe;
-    let files = [&recipe.directory, &recipe.program].into_iter().flatten();
-    let made_of: Vec<String> = (recipe.packages.iter().chain(&recipe.wheels).cloned())
-        .chain(files.map(|file| file.display().to_string()))
-        .collect();
-    vec![
-        listed.key.clone(),
-        made_of.join(", "),
-        format!("{} MB", listed.bytes / 1_000_000),
-        format!("{:.1} h ago", listed.unused.as_secs_f64() / 3600.0),
-    ]
+fn layers(plans: &[Plan], common: &Common) -> Result<Vec<Layer>, Refusal> {
+    let refused = |refused: commands::Refused| Refusal(refused.code, refused.sentence);
+    let images = common.images.images().map_err(refused)?;
+    commands::image::layers(plans, &images, complain).map_err(refused)
 }
 
 async fn carry_out_on(
@@ -1156,107 +989,6 @@ fn heal_hosts(args: &HealArgs) -> Result<u8, Refusal> {
     Ok(0)
 }
 
-fn list(what: Listing, charset: Charset) -> u8 {
-    let own = |words: &[&str]| {
-        words
-            .iter()
-            .map(|word| (*word).to_owned())
-            .collect::<Vec<_>>()
-    };
-    let table = match what {
-        Listing::Workloads => {
-            let rows: Vec<_> = workloads::WORKLOADS
-                .iter()
-                .map(|workload| {
-                    own(&[
-                        workload.name,
-                        &workload.operations.join(", "),
-                        workload.detects,
-                    ])
-                })
-                .collect();
-            render(&["workload", "operations", "detects"], &rows, charset)
-        }
-        Listing::Systems => {
-            let rows = SystemName::ALL.map(|system| {
-                let operations = system.operations().join(", ");
-                own(&[system.as_str(), system.about(), &operations])
-            });
-            render(&["system", "what it is", "operations"], &rows, charset)
-        }
-        Listing::Faults => {
-            let rows = FaultKind::ALL.map(|kind| {
-                let place = if kind.is_for_hosts() {
-                    "on hosts, in memory"
-                } else {
-                    "in memory"
-                };
-                let steps = match kind {
-                    FaultKind::Kill | FaultKind::Pause => {
-                        Failpoint::ALL.map(Failpoint::name).join(", ")
-                    }
-                    FaultKind::Partition
-                    | FaultKind::Clock
-                    | FaultKind::Repeat
-                    | FaultKind::Slow => String::new(),
-                };
-                own(&[
-                    kind.as_str(),
-                    kind.targets(),
-                    kind.undone_by(),
-                    place,
-                    &steps,
-                ])
-            });
-            let columns = [
-                "fault",
-                "targets",
-                "undone by",
-                "where",
-                "at a step of reference nodes",
-            ];
-            render(&columns, &rows, charset)
-        }
-        Listing::Claims => {
-            let rows = Claim::all().map(|claim| own(&[claim.as_str(), claim.meaning()]));
-            let set = Claim::all_settings().map(|(written, says)| own(&[&written, says]));
-            let rows: Vec<_> = rows.chain(set).collect();
-            render(&["claim", "meaning"], &rows, charset)
-        }
-        Listing::Models => {
-            let rows = Known::ALL.map(|known| own(&[known.name(), &known.functions().join(", ")]));
-            render(&["model", "operations"], &rows, charset)
-        }
-        Listing::Checkers => {
-            let rows: Vec<_> = checkers::CHECKERS
-                .iter()
-                .map(|c| own(&[c.name, c.claim, c.needs, &c.names.join(", "), c.cost]))
-                .collect();
-            render_within(
-                &["checker", "judges", "needs", "can name", "cost"],
-                &rows,
-                width().min(160),
-                charset,
-            )
-        }
-        Listing::Errors => {
-            let rows: Vec<_> = SystemName::ALL
-                .into_iter()
-                .flat_map(|system| {
-                    let told = move |(error, definite): (String, bool)| {
-                        let then = if definite { "fail" } else { "info" };
-                        vec![system.as_str().to_owned(), error, then.to_owned()]
-                    };
-                    system.errors().into_iter().map(told)
-                })
-                .collect();
-            render(&["system", "error", "a write then is"], &rows, charset)
-        }
-    };
-    say(&table);
-    0
-}
-
 fn ledger(args: &crate::ledger::LedgerArgs) -> u8 {
     match args.run(&mut std::io::stdout().lock()) {
         Ok(()) => 0,
@@ -1282,15 +1014,6 @@ fn explain(word: Option<&str>, charset: Charset) -> u8 {
             USAGE
         }
     }
-}
-
-fn schema(what: Schema) -> u8 {
-    say(&match what {
-        Schema::Verdict => verdict::schema(),
-        Schema::Campaign => campaign::schema(),
-        Schema::Trial => crate::plan::schema(),
-    });
-    0
 }
 
 #[expect(clippy::print_stdout, reason = "results go to standard output")]

@@ -1,16 +1,19 @@
-//! Subcommands that read what runs left, or run in memory: one file each, with its flags and what
-//! it does.
+//! Subcommands that read what runs left, run in memory, list or prepare: one file each, with its
+//! flags and what it does.
 
 pub mod ci;
 pub mod diff;
 pub mod expect;
 pub mod export;
+pub mod image;
+pub mod list;
 pub mod matrix;
 pub mod merge;
 pub mod prune;
 pub mod quorum;
 pub mod report;
 pub mod runs;
+pub mod schema;
 pub mod selftest;
 pub mod serve;
 pub mod show;
