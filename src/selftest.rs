@@ -46,7 +46,8 @@ const TRIALS: [&str; 26] = [
 /// Bugs that no trial shows, and what would.
 pub const UNSEEN: [(Bug, &str); 1] = [(
     Bug::VoteTwice,
-    "two must stand at once, which is rare; cargo test --test observed shows it",
+    "two nodes must stand at once and lead before either hears of the other; \
+     schism sim trials/bugs/vote-twice.toml shows it with 68 of 100 seeds",
 )];
 
 /// Of a hundred seeds, a bug must be found with so many.
