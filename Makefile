@@ -37,6 +37,7 @@ bench: setup
 	cargo bench -p checkers --bench ledger -- $(GROWTH)
 	cargo bench -p checkers --bench invariants -- $(GROWTH)
 	cargo bench --bench report
+	cargo bench -p fixtures --bench nodes
 	cargo bench --bench named -- $(HISTORIES)
 	cargo bench -p checkers --bench search -- $(HISTORIES)
 
