@@ -447,7 +447,10 @@ impl<C: Connect + 'static> Turn<'_, C> {
             }
             if let Some(every) = self.script.observe.filter(|_| !load_over) {
                 self.observe(every);
-                wake = sooner(wake, Some(self.observe_at));
+                // What is busy is not asked when it is due, but when it is free again.
+                if self.nemesis_open.is_none() {
+                    wake = sooner(wake, Some(self.observe_at));
+                }
             }
             if !load_over {
                 match self.ask_load()? {
