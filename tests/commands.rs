@@ -481,6 +481,15 @@ fn the_smallest_schedule_of_a_run_is_found_and_shows_the_same() {
     let page = fs::read_to_string(run.join("report.html")).expect("it was drawn");
     assert!(page.contains("min-schedule.toml"), "the page names it");
 
+    // A campaign has several; one of them must be named.
+    runs::simulated(&place.0.join("runs/campaign/async-leader-killed"), 1);
+    let output = schism(&place.0, &["shrink", "campaign"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(
+        err(&output).contains("runs/campaign/async-leader-killed"),
+        "{}",
+        err(&output)
+    );
     let output = schism(&place.0, &["shrink", "raft"]);
     assert_eq!(output.status.code(), Some(64));
     assert!(

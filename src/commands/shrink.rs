@@ -6,7 +6,7 @@ use checkers::Verdict;
 use clap::Args;
 
 use super::sim::{map_on_all_cores, operations};
-use super::{Refused, run_directory};
+use super::{Refused, run_directory, runs_in};
 use crate::claim::{Claim, Expected};
 use crate::cli::{SeedRange, seed_range};
 use crate::modes;
@@ -128,13 +128,21 @@ pub fn run(args: &ShrinkArgs, charset: Charset) -> Result<String, Refused> {
 
 fn trial(args: &ShrinkArgs) -> Result<(Plan, PathBuf), Refused> {
     let here = || args.out.clone().unwrap_or_else(|| PathBuf::from(SMALLEST));
-    if let Ok(directory) = run_directory(&args.what, &args.runs)
-        && directory.join(PLAN).exists()
-    {
-        let plan =
-            Plan::load(&directory.join(PLAN)).map_err(|error| Refused::usage(error.to_string()))?;
-        let place = args.out.clone().unwrap_or_else(|| directory.join(SMALLEST));
-        return Ok((plan, place));
+    if let Ok(directory) = run_directory(&args.what, &args.runs) {
+        if directory.join(PLAN).exists() {
+            let plan = Plan::load(&directory.join(PLAN))
+                .map_err(|error| Refused::usage(error.to_string()))?;
+            let place = args.out.clone();
+            return Ok((plan, place.unwrap_or_else(|| directory.join(SMALLEST))));
+        }
+        let runs = runs_in(&directory);
+        if !runs.is_empty() {
+            let runs: Vec<String> = runs.iter().map(|run| run.display().to_string()).collect();
+            let (directory, runs) = (directory.display(), runs.join(", "));
+            return Err(Refused::usage(format!(
+                "{directory} has several runs; name one of: {runs}"
+            )));
+        }
     }
     let word = args.what.to_string_lossy();
     let plans = modes::named(&word).map_err(Refused::usage)?;
