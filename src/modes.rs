@@ -603,7 +603,10 @@ pub fn named(word: &str) -> Result<Vec<Plan>, String> {
     if let Some(mode) = Mode::find(word) {
         return Ok(Fault::ALL.map(|fault| mode.under(fault)).to_vec());
     }
-    if let Some((.., plan)) = cells().into_iter().find(|(.., plan)| plan.name == word) {
+    // Whatever a table or a self-test names can be carried out again.
+    let storms = MODES.iter().map(|mode| mode.under(Fault::Storm));
+    let mut cells = cells().into_iter().map(|(.., plan)| plan).chain(storms);
+    if let Some(plan) = cells.find(|plan| plan.name == word) {
         return Ok(vec![plan]);
     }
     let path = Path::new(word);
@@ -663,6 +666,7 @@ mod tests {
         let count = |word| named(word).map(|plans| plans.len());
         assert_eq!(count("raft"), Ok(6));
         assert_eq!(count("semi-sync-leader-paused"), Ok(1));
+        assert_eq!(count("raft-storm"), Ok(1));
         assert!(count("rafd").unwrap_err().contains("did you mean `raft`?"));
         assert!(count("missing.toml").unwrap_err().contains("cannot read"));
     }
