@@ -1,40 +1,24 @@
 //! The reference nodes of every mode in memory, under the plans, faults and checkers of real
 //! runs: what each mode promises holds on every seed, and what it does not promise breaks.
 
-use std::path::Path;
+mod seeds;
 
 use checkers::Verdict;
 use schism::claim::Claim;
-use schism::commands::sim::on_all_cores;
 use schism::plan::Plan;
 use schism::report::verdict::RunVerdict;
 
-const SEEDS: u64 = 20;
+use seeds::fault;
 
 /// A trial of three nodes with this system and these faults.
 fn trial(name: &str, system: &str, workload: &str, faults: &str) -> Plan {
-    let text = format!(
-        "name = \"{name}\"\n{system}\n[lab]\nnodes = 3\n[load]\nworkload = \"{workload}\"\n\
-         clients = 6\ntime = \"2s\"\ntimeout = \"300ms\"\nkeys = 4\nrate = 400\n{faults}"
-    );
-    Plan::parse(&text, Path::new(name)).unwrap_or_else(|error| panic!("{text}\n{error}"))
+    seeds::trial(name, system, &format!("workload = \"{workload}\""), faults)
 }
 
 fn judged(plan: &Plan) -> Vec<RunVerdict> {
-    let plans: Vec<Plan> = (1..=SEEDS)
-        .map(|seed| Plan {
-            seed,
-            ..plan.clone()
-        })
-        .collect();
-    let verdicts = on_all_cores(&plans);
+    let verdicts = seeds::judged(plan);
     for verdict in &verdicts {
         let (name, seed) = (&plan.name, verdict.seed);
-        assert!(
-            !verdict.claims.is_empty(),
-            "{name}, seed {seed}: {:?}",
-            verdict.why
-        );
         assert_eq!(verdict.recovery.equal, Some(true), "{name}, seed {seed}");
     }
     verdicts
@@ -67,12 +51,6 @@ fn refuted(plan: &Plan, claim: Claim) -> usize {
         .iter()
         .filter(|v| of(v, claim) == Verdict::Violated);
     broken.count()
-}
-
-fn fault(kind: &str, target: &str) -> String {
-    format!(
-        "[[fault]]\nkind = \"{kind}\"\ntarget = \"{target}\"\nat = \"500ms\"\nfor = \"700ms\"\n"
-    )
 }
 
 #[test]

@@ -6,8 +6,9 @@
     reason = "the counts are for whoever reads the test's output"
 )]
 
+mod seeds;
+
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use checkers::Verdict;
@@ -17,34 +18,17 @@ use schism::plan::Plan;
 use schism::report::verdict::ClaimVerdict;
 use schism::simulate::{judge, simulate};
 
-const SEEDS: u64 = 20;
+use seeds::{SEEDS, fault, judged};
 
 /// A trial of three nodes that must say something of a claim.
 fn trial(name: &str, system: &str, load: &str, faults: &str, claim: &str) -> Plan {
-    let text = format!(
-        "name = \"{name}\"\n{system}\n[lab]\nnodes = 3\n[load]\nclients = 6\ntime = \"2s\"\n\
-         timeout = \"300ms\"\nkeys = 4\nrate = 400\n{load}\n{faults}[expect]\n{claim} = \"any\"\n"
-    );
-    Plan::parse(&text, Path::new(name)).unwrap_or_else(|error| panic!("{text}\n{error}"))
-}
-
-fn fault(kind: &str, target: &str) -> String {
-    format!(
-        "[[fault]]\nkind = \"{kind}\"\ntarget = \"{target}\"\nat = \"500ms\"\nfor = \"700ms\"\n"
-    )
+    let rest = format!("{faults}[expect]\n{claim} = \"any\"\n");
+    seeds::trial(name, system, load, &rest)
 }
 
 /// The claim's verdict on every seed.
 fn verdicts(plan: &Plan, claim: &str) -> Vec<ClaimVerdict> {
-    let plans: Vec<Plan> = (1..=SEEDS)
-        .map(|seed| Plan {
-            seed,
-            ..plan.clone()
-        })
-        .collect();
-    let judged = on_all_cores(&plans).into_iter().map(|verdict| {
-        let (name, seed, why) = (&plan.name, verdict.seed, &verdict.why);
-        assert!(!verdict.claims.is_empty(), "{name}, seed {seed}: {why:?}");
+    let judged = judged(plan).into_iter().map(|verdict| {
         let mut claims = verdict.claims.into_iter();
         let found = claims.find(|one| one.claim.as_str() == claim);
         found.expect("the trial expects something of it")

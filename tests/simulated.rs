@@ -341,11 +341,9 @@ fn exposing(bug: Bug) -> Result<(Plan, Claim), &'static str> {
         | Bug::NonCommutativeResolver
         | Bug::QuorumOffByOne
         | Bug::SnapshotMissesLastEntry
-        | Bug::StaleCas
-        | Bug::StaleTransaction
-        | Bug::VoteTwice => {
-            Err("the tests of the nodes themselves show it: cargo test -p fixtures")
-        }
+        | Bug::StaleCas => Err("the tests of the nodes themselves show it: cargo test -p fixtures"),
+        Bug::StaleTransaction => Err("cargo test --test workloads shows it"),
+        Bug::VoteTwice => Err("cargo test --test observed shows it"),
     }
 }
 

@@ -6,46 +6,23 @@
     reason = "the counts are for whoever reads the test's output"
 )]
 
-use std::path::Path;
+mod seeds;
 
 use checkers::Verdict;
 use checkers::history::Value;
 use schism::claim::Claim;
-use schism::commands::sim::on_all_cores;
 use schism::plan::Plan;
 use schism::report::verdict::{RunVerdict, Status};
 use schism::simulate::{judge, simulate};
 
-const SEEDS: u64 = 20;
+use seeds::{SEEDS, fault, judged};
 
 fn trial(name: &str, system: &str, faults: &str) -> Plan {
-    let text = format!(
-        "name = \"{name}\"\n{system}\n[lab]\nnodes = 3\n[load]\nworkload = \"mixed\"\nclients = 6\n\
-         time = \"2s\"\ntimeout = \"300ms\"\nkeys = 4\nrate = 400\n{faults}"
-    );
-    Plan::parse(&text, Path::new(name)).unwrap_or_else(|error| panic!("{text}\n{error}"))
+    seeds::trial(name, system, "workload = \"mixed\"", faults)
 }
 
 fn at_step(kind: &str, target: &str, step: &str) -> String {
-    format!(
-        "[[fault]]\nkind = \"{kind}\"\ntarget = \"{target}\"\nstep = \"{step}\"\nat = \"500ms\"\n\
-         for = \"700ms\"\n"
-    )
-}
-
-fn judged(plan: &Plan) -> Vec<RunVerdict> {
-    let plans: Vec<Plan> = (1..=SEEDS)
-        .map(|seed| Plan {
-            seed,
-            ..plan.clone()
-        })
-        .collect();
-    let verdicts = on_all_cores(&plans);
-    for verdict in &verdicts {
-        let (name, seed, why) = (&plan.name, verdict.seed, &verdict.why);
-        assert!(!verdict.claims.is_empty(), "{name}, seed {seed}: {why:?}");
-    }
-    verdicts
+    fault(kind, target) + &format!("step = \"{step}\"\n")
 }
 
 fn of(verdict: &RunVerdict, claim: Claim) -> Verdict {

@@ -7,56 +7,25 @@
     reason = "the counts are for whoever reads the test's output"
 )]
 
+mod seeds;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use checkers::Verdict;
 use schism::claim::Claim;
-use schism::commands::sim::on_all_cores;
 use schism::plan::Plan;
-use schism::report::verdict::RunVerdict;
 use schism::simulate::{judge, simulate};
 
-const SEEDS: u64 = 20;
-
-/// A trial of three nodes with this system, load and faults.
-fn trial(name: &str, system: &str, load: &str, faults: &str) -> Plan {
-    let text = format!(
-        "name = \"{name}\"\n{system}\n[lab]\nnodes = 3\n[load]\nclients = 6\ntime = \"2s\"\n\
-         timeout = \"300ms\"\nkeys = 4\nrate = 400\n{load}\n{faults}"
-    );
-    Plan::parse(&text, Path::new(name)).unwrap_or_else(|error| panic!("{text}\n{error}"))
-}
+use seeds::{SEEDS, fault, judged, trial};
 
 fn of_workload(workload: &str) -> String {
     format!("workload = \"{workload}\"")
 }
 
-fn fault(kind: &str, target: &str) -> String {
-    format!(
-        "[[fault]]\nkind = \"{kind}\"\ntarget = \"{target}\"\nat = \"500ms\"\nfor = \"700ms\"\n"
-    )
-}
-
 /// The operator promotes a follower while the leader is away.
 fn promoted(kind: &str, target: &str) -> String {
     fault(kind, target) + "promote-after = \"200ms\"\n"
-}
-
-fn judged(plan: &Plan) -> Vec<RunVerdict> {
-    let plans: Vec<Plan> = (1..=SEEDS)
-        .map(|seed| Plan {
-            seed,
-            ..plan.clone()
-        })
-        .collect();
-    let verdicts = on_all_cores(&plans);
-    for verdict in &verdicts {
-        let (name, seed) = (&plan.name, verdict.seed);
-        let why = &verdict.why;
-        assert!(!verdict.claims.is_empty(), "{name}, seed {seed}: {why:?}");
-    }
-    verdicts
 }
 
 /// Why a claim may be undecided though nothing is lacking: whoever asked was not answered, and
