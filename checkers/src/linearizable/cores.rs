@@ -1,6 +1,7 @@
 //! Work that is shared among the cores.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// Fewer calls than this are not worth a thread.
 const FEW: usize = 1 << 16;
@@ -14,7 +15,13 @@ pub(super) fn workers(calls: usize) -> usize {
     if calls < FEW {
         return 1;
     }
-    std::thread::available_parallelism().map_or(1, usize::from)
+    cores()
+}
+
+/// How many cores this process may use; the system is asked once, as asking reads files.
+pub(super) fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// So many places in equal shares, in order.
@@ -35,6 +42,12 @@ pub(super) fn filled<T: Copy>(with: T, count: usize) -> Vec<T> {
 /// Does a piece of work for each share at the same time; the outcomes in their order.
 pub(super) fn on_cores<S: Send, T: Send>(shares: Vec<S>, work: impl Fn(S) -> T + Sync) -> Vec<T> {
     let work = &work;
+    // Tests share the smallest histories, of which a thread is far the most expensive part: all
+    // but a few of them are worked on share by share.
+    #[cfg(test)]
+    if !tests::thread_is_due() {
+        return shares.into_iter().map(work).collect();
+    }
     let mut shares = shares.into_iter();
     let Some(first) = shares.next() else {
         return Vec::new();
@@ -50,4 +63,18 @@ pub(super) fn on_cores<S: Send, T: Send>(shares: Vec<S>, work: impl Fn(S) -> T +
         }
         done
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    /// Every eighth time on a thread.
+    pub(super) fn thread_is_due() -> bool {
+        thread_local!(static TIMES: Cell<u32> = const { Cell::new(0) });
+        TIMES.with(|times| {
+            times.set(times.get().wrapping_add(1));
+            times.get().is_multiple_of(8)
+        })
+    }
 }

@@ -28,6 +28,7 @@ use space::Steps;
 pub(super) use problem::Item;
 
 use super::Judgement;
+use super::cores::cores;
 use super::tally::{Doubt, Tally};
 use crate::calls::{self, Calls};
 use crate::history::{Kind, Value};
@@ -74,6 +75,8 @@ struct Limit<'b> {
 
 /// How many comparisons take about as long as one configuration.
 const COMPARISONS: u64 = 16;
+/// Fewer calls than this have had their short turns before another thread would have begun.
+const FEW: usize = 512;
 
 impl<'b> Limit<'b> {
     fn new(budget: &'b Budget, max_configurations: u64, max_bytes: usize) -> Self {
@@ -218,7 +221,7 @@ pub(super) fn judge_all<M: Model>(
     budget: &Budget,
     tally: &mut Tally,
 ) {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = if calls.len() < FEW { 1 } else { cores() };
     let batch = (groups.len() / (cores * 8)).clamp(1, 256);
     let next = AtomicUsize::new(0);
     let open = Mutex::new(Vec::new());

@@ -11,6 +11,7 @@ use super::problem::{Event, Item, Problem};
 use super::space::{States, Steps};
 use super::{Engine, Limit, Outcome, run};
 use crate::Budget;
+use crate::linearizable::cores::cores;
 use crate::model::Model;
 
 /// The working memory of all runs together, unless the budget says otherwise.
@@ -114,7 +115,7 @@ pub(super) fn first<M: Model>(job: &Job<'_, M>, budget: &Budget) -> Decided {
             full: false,
         };
     }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = cores();
     let turn = Turn {
         job,
         budget,
@@ -132,7 +133,7 @@ pub(super) fn decide<M: Model>(
     begun: Vec<Decided>,
     budget: &Budget,
 ) -> Vec<Decided> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = cores();
     let bytes = budget.max_bytes().min(DEFAULT_BYTES);
     let mut decided = begun;
     let mut refuted = (decided.iter()).any(|one| matches!(one.outcome, Outcome::Refuted { .. }));
