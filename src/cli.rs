@@ -19,7 +19,7 @@ use crate::report::table::{Charset, plain, render};
 use crate::report::verdict::RunVerdict;
 use crate::report::{tally, terminal};
 use crate::run::Surroundings;
-use crate::{commands, demo, doctor, explain, lab, store, suggest};
+use crate::{commands, demo, doctor, lab, store, suggest};
 
 /// Bad arguments or a bad trial file.
 pub const USAGE: u8 = 64;
@@ -98,11 +98,8 @@ enum Command {
     Heal(commands::heal::HealArgs),
     /// List what can be named in a trial file.
     List(commands::list::ListArgs),
-    /// Say what a word means: a guarantee, a claim, an anomaly, a verdict.
-    Explain {
-        /// The word, such as monotonic-reads; all that can be explained if left out.
-        word: Option<String>,
-    },
+    /// Say what a word means: a guarantee, a claim, an anomaly, a verdict, or a finding of a run.
+    Explain(commands::explain::ExplainArgs),
     /// Print a schema in JSON.
     Schema(commands::schema::SchemaArgs),
     /// Print completions for a shell.
@@ -281,7 +278,7 @@ pub fn main() -> u8 {
             .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}"))),
         Command::Heal(args) => told(commands::heal::run(&args)),
         Command::List(args) => told(Ok(commands::list::run(&args, width(), charset))),
-        Command::Explain { word } => Ok(explain(word.as_deref(), charset)),
+        Command::Explain(args) => told(commands::explain::run(&args, width().min(100), charset)),
         Command::Schema(args) => told(Ok(commands::schema::run(&args))),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "schism", &mut std::io::stdout());
@@ -754,23 +751,6 @@ fn ledger(args: &crate::ledger::LedgerArgs) -> u8 {
         Err(refusal) => {
             complain(&format!("error: {}", refusal.sentence));
             refusal.code
-        }
-    }
-}
-
-fn explain(word: Option<&str>, charset: Charset) -> u8 {
-    let Some(word) = word else {
-        say(&explain::words().join("\n"));
-        return 0;
-    };
-    match explain::explain(word, width().min(100)) {
-        Ok(text) => {
-            say(&plain(&text, charset));
-            0
-        }
-        Err(sentence) => {
-            complain(&format!("error: {sentence}"));
-            USAGE
         }
     }
 }

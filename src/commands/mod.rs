@@ -6,6 +6,7 @@ pub mod ci;
 pub mod convert;
 pub mod diff;
 pub mod expect;
+pub mod explain;
 pub mod export;
 pub mod heal;
 pub mod image;
