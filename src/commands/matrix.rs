@@ -280,6 +280,10 @@ pub fn on_lab(args: &MatrixArgs) -> Result<(Vec<Plan>, Vec<Cell>), Refused> {
 ///
 /// [`Refused`] if a process cannot be started or does not do its part, or files cannot be
 /// written.
+///
+/// # Panics
+///
+/// Never: a verdict has a form in JSON.
 pub fn side_by_side(args: &MatrixArgs, charset: Charset) -> Result<Option<(String, u8)>, Refused> {
     let (plans, _) = on_lab(args)?;
     let cores = || available_parallelism().map_or(1, NonZero::get);
