@@ -139,7 +139,7 @@ fn show(calls: &Calls, objects: &Objects, register: &Register, of: &[u32], shown
                 call,
                 node,
                 written: if early { BEFORE } else { version.a },
-                replaced: version.replaced,
+                replaced: register.after[place].replaced,
             });
         }
     }

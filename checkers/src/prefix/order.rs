@@ -95,8 +95,8 @@ fn real_time(register: &Register, values: u32) -> Vec<Edge> {
             edges.push(edge(values + at - 1, values + at, NOBODY));
         }
     }
-    for (value, version) in (0..).zip(&register.versions) {
-        if let Some(last) = version.older.checked_sub(1) {
+    for (value, before) in (0..).zip(&register.before) {
+        if let Some(last) = before.older.checked_sub(1) {
             edges.push(edge(values + last, value, NOBODY));
         }
     }
