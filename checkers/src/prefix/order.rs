@@ -143,7 +143,7 @@ fn cycle(graph: &Graph, values: u32) -> Option<Vec<Step>> {
         (first != value).then_some(first)
     })?;
     let own = component[start as usize];
-    let within = |vertex: u32| component[vertex as usize] == own;
+    let within = |edge: &Edge| component[edge.to as usize] == own;
     let away = graph.path(start, within, |vertex| vertex < values && vertex != start)?;
     let turn = away.last()?.to;
     let back = graph.path(turn, within, |vertex| vertex == start)?;
