@@ -3,25 +3,23 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use checkers::history;
-use checkers::model::{Known, UnknownModel};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::campaign::{self, CampaignVerdict};
-use crate::claim::Claim;
+use crate::commands::check::Speech;
+use crate::commands::expect::Wanted;
+use crate::commands::{Format, json};
 use crate::image::Layer;
 use crate::inventory::Host;
-use crate::lab::{self, Entered, LabSpec};
+use crate::lab::{Entered, LabSpec};
 use crate::plan::Plan;
 use crate::progress::Mode;
 use crate::report::table::{Charset, plain, render};
 use crate::report::verdict::RunVerdict;
 use crate::report::{tally, terminal};
 use crate::run::Surroundings;
-use crate::verify::{self, Verified};
-use crate::{check, commands, connect, demo, doctor, explain, heal, store, suggest};
+use crate::{commands, demo, doctor, lab, store, suggest};
 
 /// Bad arguments or a bad trial file.
 pub const USAGE: u8 = 64;
@@ -63,13 +61,13 @@ enum Command {
     /// Measure all quorums of reads and writes: what is stale, what is lost, how long it takes.
     Quorum(commands::quorum::QuorumArgs),
     /// Judge a recorded run, or a history that anybody recorded.
-    Check(CheckArgs),
+    Check(commands::check::CheckArgs),
     /// Print what became of every write, as comma-separated values.
     Ledger(crate::ledger::LedgerArgs),
     /// Check a certificate, with code that shares nothing with the checkers.
-    Verify(VerifyArgs),
+    Verify(commands::verify::VerifyArgs),
     /// Write a history in another format.
-    Convert(ConvertArgs),
+    Convert(commands::convert::ConvertArgs),
     /// Draw the page of a run again, from its directory alone.
     Report(commands::report::ReportArgs),
     /// A run, or one of its findings, in words.
@@ -97,14 +95,11 @@ enum Command {
     /// Say what is missing, which faults that costs, and how to mend it.
     Doctor(doctor::DoctorArgs),
     /// Remove our firewall rules and resume stopped processes on all hosts.
-    Heal(HealArgs),
+    Heal(commands::heal::HealArgs),
     /// List what can be named in a trial file.
     List(commands::list::ListArgs),
-    /// Say what a word means: a guarantee, a claim, an anomaly, a verdict.
-    Explain {
-        /// The word, such as monotonic-reads; all that can be explained if left out.
-        word: Option<String>,
-    },
+    /// Say what a word means: a guarantee, a claim, an anomaly, a verdict, or a finding of a run.
+    Explain(commands::explain::ExplainArgs),
     /// Print a schema in JSON.
     Schema(commands::schema::SchemaArgs),
     /// Print completions for a shell.
@@ -141,7 +136,7 @@ struct Common {
     /// A claim that must hold, or an anomaly that must be found, in every run; with it nothing
     /// else decides the exit code.
     #[arg(long, value_name = "CLAIM|ANOMALY")]
-    expect: Vec<commands::expect::Wanted>,
+    expect: Vec<Wanted>,
     /// Only a part of the runs, as 2/3 for the second of three machines; `schism merge` puts the
     /// parts together.
     #[arg(long, value_name = "I/N", value_parser = partition)]
@@ -159,14 +154,6 @@ fn partition(text: &str) -> Result<(usize, usize), String> {
     } else {
         Ok((part, of))
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// Words and tables.
-    Human,
-    /// Exactly verdict.json.
-    Json,
 }
 
 #[derive(Debug, Args)]
@@ -205,91 +192,6 @@ struct DemoArgs {
     only: Option<String>,
     #[command(flatten)]
     common: Common,
-}
-
-#[derive(Debug, Args)]
-struct CheckArgs {
-    /// Histories: JSON Lines, EDN or JSON of Jepsen, its text logs, key-value lines of Porcupine,
-    /// or our binary form, compressed with zstd or not; runs' directories; - for standard input.
-    #[arg(required = true)]
-    what: Vec<PathBuf>,
-    /// Only these claims. Left out: all of them for what schism recorded, for other histories
-    /// linearizable, or bank where reads return the balances of accounts. Some have settings:
-    /// bank:total=100, locks:permits=3,ttl=10s; `schism list claims` has all.
-    #[arg(long = "claim", value_name = "CLAIM")]
-    claims: Vec<Claim>,
-    /// What the objects are, such as fifo-queue or semaphore:3; left out where the operations
-    /// leave no doubt. `schism list models` has all.
-    #[arg(long, value_parser = model_named)]
-    model: Option<Known>,
-    /// When a search gives up, such as 10m: what is not decided by then is undecided.
-    #[arg(long, default_value = "60s", value_parser = humantime_serde::re::humantime::parse_duration)]
-    time: Duration,
-    /// How much memory a search may use, such as 500M or 4G.
-    #[arg(long, default_value = "2G", value_parser = bytes)]
-    memory: usize,
-    /// Write the proof of the verdict here, for schism verify: a legal order, or a contradiction.
-    #[arg(long, value_name = "FILE")]
-    certificate: Option<PathBuf>,
-    /// What is printed on standard output.
-    #[arg(long, default_value = "human")]
-    format: Format,
-}
-
-fn model_named(name: &str) -> Result<Known, String> {
-    name.parse().map_err(|error| match error {
-        UnknownModel::Name(name) => suggest::unknown("model", &name, Known::ALL.map(Known::name)),
-        UnknownModel::Permits => error.to_string(),
-    })
-}
-
-/// A number of bytes, with K, M or G for the powers of 1024.
-fn bytes(text: &str) -> Result<usize, String> {
-    let upper = text.to_ascii_uppercase();
-    let upper = upper.trim_end_matches('B').trim_end_matches('I');
-    let (number, shift) = match upper.as_bytes().last() {
-        Some(b'K') => (&upper[..upper.len() - 1], 10),
-        Some(b'M') => (&upper[..upper.len() - 1], 20),
-        Some(b'G') => (&upper[..upper.len() - 1], 30),
-        _ => (upper, 0),
-    };
-    let number: usize = number
-        .parse()
-        .map_err(|_| format!("{text:?} is no size; write 500M or 4G"))?;
-    number
-        .checked_mul(1 << shift)
-        .ok_or_else(|| format!("{text:?} is more than this machine can address"))
-}
-
-#[derive(Debug, Args)]
-struct VerifyArgs {
-    /// The history that it is about, in any format that check reads; - for standard input.
-    history: PathBuf,
-    /// What check --certificate wrote.
-    certificate: PathBuf,
-}
-
-#[derive(Debug, Args)]
-struct ConvertArgs {
-    /// A history in any format that check reads.
-    from: PathBuf,
-    /// The file to write.
-    to: PathBuf,
-    /// The format to write; if not said, what the file's name ends in.
-    #[arg(long, value_parser = format_named)]
-    format: Option<history::Format>,
-}
-
-fn format_named(name: &str) -> Result<history::Format, String> {
-    let names = history::Format::ALL.map(history::Format::name);
-    history::Format::named(name).ok_or_else(|| suggest::unknown("format", name, names))
-}
-
-#[derive(Debug, Args)]
-struct HealArgs {
-    /// The hosts; those of the running lab if left out.
-    #[arg(long)]
-    inventory: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -346,10 +248,19 @@ pub fn main() -> u8 {
         Command::Matrix(args) => coded(commands::matrix::run(&args, charset, &mut complain)),
         Command::Quorum(args) => coded(commands::quorum::run(&args, charset)),
         Command::Shrink(args) => told(commands::shrink::run(&args, charset)),
-        Command::Check(args) => check(&args, charset),
+        Command::Check(args) => {
+            let speech = Speech {
+                program: program(),
+                width: width(),
+                charset,
+                say: &say,
+                complain: &complain,
+            };
+            ended(commands::check::run(&args, &speech))
+        }
         Command::Ledger(args) => Ok(ledger(&args)),
-        Command::Verify(args) => verify_certificate(&args),
-        Command::Convert(args) => convert(&args),
+        Command::Verify(args) => coded(commands::verify::run(&args)),
+        Command::Convert(args) => ended(commands::convert::run(&args, complain).map(|()| 0)),
         Command::Report(args) => told(commands::report::run(&args)),
         Command::Show(args) => told(commands::show::run(&args, width(), charset)),
         Command::Runs(args) => told(commands::runs::run(&args, width(), charset)),
@@ -365,9 +276,9 @@ pub fn main() -> u8 {
         Command::Image(args) => told(commands::image::run(&args, charset, complain)),
         Command::Doctor(args) => doctor::run(&args, &mut std::io::stdout())
             .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}"))),
-        Command::Heal(args) => heal_hosts(&args),
+        Command::Heal(args) => told(commands::heal::run(&args)),
         Command::List(args) => told(Ok(commands::list::run(&args, width(), charset))),
-        Command::Explain { word } => Ok(explain(word.as_deref(), charset)),
+        Command::Explain(args) => told(commands::explain::run(&args, width().min(100), charset)),
         Command::Schema(args) => told(Ok(commands::schema::run(&args))),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "schism", &mut std::io::stdout());
@@ -697,14 +608,13 @@ async fn carry_out_on(
 }
 
 /// What --expect asks for and did not come out, of each run.
-fn unmet(verdict: &CampaignVerdict, wanted: &[commands::expect::Wanted]) -> Vec<String> {
-    let mut sentences = Vec::new();
-    for run in verdict.runs.iter().filter(|_| !wanted.is_empty()) {
-        let told = crate::report::told::Told::parse(json(run).as_bytes()).unwrap_or_default();
-        let unmet = commands::expect::unmet(&told, wanted);
-        sentences.extend(unmet.iter().map(|unmet| format!("{}: {unmet}", run.name)));
-    }
-    sentences
+fn unmet(verdict: &CampaignVerdict, wanted: &[Wanted]) -> Vec<String> {
+    let of_run = |run: &RunVerdict| {
+        let unmet = commands::expect::unmet(run, wanted);
+        let told = unmet.iter().map(|unmet| format!("{}: {unmet}", run.name));
+        told.collect::<Vec<_>>()
+    };
+    verdict.runs.iter().flat_map(of_run).collect()
 }
 
 /// A dumb terminal cannot redraw a line.
@@ -802,108 +712,17 @@ fn print_outcome(
     }
 }
 
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string_pretty(value).expect("verdicts have a form in JSON")
-}
-
-fn check(args: &CheckArgs, charset: Charset) -> Result<u8, Refusal> {
-    let question = check::Question {
-        claims: args.claims.clone(),
-        model: args.model,
-        time: Some(args.time),
-        memory: Some(args.memory),
-        certificate: args.certificate.is_some(),
-    };
-    if args.certificate.is_some() && args.what.len() > 1 {
-        let sentence = "a certificate is of one history; name one, or leave --certificate out";
-        return Err(Refusal(USAGE, sentence.to_owned()));
-    }
-    let asked = |what: &PathBuf| {
-        let mut answer = question.put_to(what)?;
-        tracing::info!(
-            "{}: read and judged in {:.3} s, {} MB of memory at the peak",
-            what.display(),
-            answer.took.as_secs_f64(),
-            check::peak_megabytes()
-        );
-        answer.verdict.reproduce = vec![check_again(args, what)];
-        Ok(answer)
-    };
-    if let [what] = args.what.as_slice() {
-        let answer = asked(what).map_err(refused)?;
-        if let Some(file) = &args.certificate {
-            certified(&answer, file)?;
-        }
-        match args.format {
-            Format::Json => say(&json(&answer.verdict)),
-            Format::Human => say(&check::tell(&answer, width(), charset)),
-        }
-        return Ok(answer.verdict.exit_code);
-    }
-    let mut answers = Vec::new();
-    for what in &args.what {
-        let answer = asked(what);
-        match (&answer, args.format) {
-            // One verdict a line, as they come.
-            (Ok(answer), Format::Json) => {
-                let line = serde_json::to_string(&answer.verdict);
-                say(&line.expect("verdicts have a form in JSON"));
-            }
-            (Err(refusal), Format::Json) => complain(&refusal.sentence),
-            (_, Format::Human) => {}
-        }
-        answers.push((what.clone(), answer));
-    }
-    if args.format == Format::Human {
-        say(&plain(
-            &check::tell_all(&answers, width(), charset),
-            charset,
-        ));
-    }
-    Ok(check::exit_code(&answers))
-}
-
-fn certified(answer: &check::Answer, file: &Path) -> Result<(), Refusal> {
-    match &answer.certificate {
-        Some(Ok(text)) => store::write_file(file, text.as_bytes())
-            .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}")))?,
-        Some(Err(why)) => complain(&format!("no certificate was written: {why}")),
-        None => complain("no certificate was written: nothing says that it is linearizable or not"),
-    }
-    Ok(())
-}
-
-fn verify_certificate(args: &VerifyArgs) -> Result<u8, Refusal> {
-    let (history, _) = check::read_lawful(&args.history).map_err(refused)?;
-    let text = std::fs::read_to_string(&args.certificate).map_err(|error| {
-        let file = args.certificate.display();
-        Refusal(NOT_VALID, format!("failed to read {file}: {error}"))
-    })?;
-    Ok(match verify::verify(&history, &text) {
-        Verified::Proven { held, calls } => {
-            say(&if held {
-                format!("PROVEN  linearizable: a legal order of {calls} calls was replayed")
-            } else {
-                format!("PROVEN  not linearizable: no order of these {calls} calls is legal")
-            });
-            0
-        }
-        Verified::Wrong(why) => {
-            say(&format!("WRONG  {why}"));
-            1
-        }
-        Verified::Unknown(why) => {
-            say(&format!("UNKNOWN  {why}"));
-            2
-        }
-    })
+/// Hands on the exit code of a command that has said all it has to say.
+fn ended(code: Result<u8, commands::Refused>) -> Result<u8, Refusal> {
+    code.map_err(|refused| Refusal(refused.code, refused.sentence))
 }
 
 /// Prints what a command says, and hands on its exit code.
 fn coded(said: Result<(String, u8), commands::Refused>) -> Result<u8, Refusal> {
-    let (said, code) = said.map_err(|refused| Refusal(refused.code, refused.sentence))?;
-    say(&said);
-    Ok(code)
+    ended(said.map(|(said, code)| {
+        say(&said);
+        code
+    }))
 }
 
 /// Where GitHub wants to be told.
@@ -923,70 +742,7 @@ fn github() -> commands::ci::GitHub {
 
 /// Prints what a command says.
 fn told(said: Result<String, commands::Refused>) -> Result<u8, Refusal> {
-    let said = said.map_err(|refused| Refusal(refused.code, refused.sentence))?;
-    say(&said);
-    Ok(0)
-}
-
-fn refused(refusal: check::Refusal) -> Refusal {
-    Refusal(refusal.code, refusal.sentence)
-}
-
-/// The command that judges one recording as this one did.
-fn check_again(args: &CheckArgs, what: &Path) -> String {
-    let model = args.model.map(|model| format!(" --model {model}"));
-    let claims: String = (args.claims.iter())
-        .map(|claim| match claim.bound() {
-            None => format!(" --claim {claim}"),
-            Some(_) => format!(" --claim '{claim}'"),
-        })
-        .collect();
-    format!(
-        "{} check {}{}{claims}",
-        program(),
-        what.display(),
-        model.unwrap_or_default()
-    )
-}
-
-fn convert(args: &ConvertArgs) -> Result<u8, Refusal> {
-    let ending = args.to.extension().and_then(|ending| ending.to_str());
-    let format = args.format.or_else(|| history::Format::named(ending?));
-    let format = format.ok_or_else(|| {
-        let names = history::Format::ALL.map(history::Format::name).join(", ");
-        let name = args.to.display();
-        let sentence = format!("the name {name} tells no format: give it with --format: {names}");
-        Refusal(USAGE, sentence)
-    })?;
-    let (history, warnings) = check::read_lawful(&args.from).map_err(refused)?;
-    for warning in warnings {
-        complain(&format!("{}: {warning}", args.from.display()));
-    }
-    store::write_history(&args.to, format, history.ops())
-        .map_err(|error| Refusal(NOT_VALID, format!("failed to {error}")))?;
-    complain(&format!("{} entries, as {format}", history.ops().len()));
-    Ok(0)
-}
-
-fn heal_hosts(args: &HealArgs) -> Result<u8, Refusal> {
-    let hosts = match &args.inventory {
-        Some(file) => crate::inventory::load(file)
-            .map_err(|error| Refusal(USAGE, format!("{}: {error}", file.display())))?,
-        None => lab::command::running_hosts().map_err(|error| {
-            Refusal(
-                USAGE,
-                format!("failed to {error}; or name the hosts with --inventory"),
-            )
-        })?,
-    };
-    let nodes = connect::nodes(&hosts).map_err(|sentence| Refusal(USAGE, sentence))?;
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Refusal(INTERNAL, format!("cannot start the runtime: {error}")))?;
-    runtime
-        .block_on(heal::heal(&nodes))
-        .map_err(|sentence| Refusal(NOT_VALID, sentence))?;
-    say(&format!("{} hosts healed", hosts.len()));
-    Ok(0)
+    coded(said.map(|said| (said, 0)))
 }
 
 fn ledger(args: &crate::ledger::LedgerArgs) -> u8 {
@@ -995,23 +751,6 @@ fn ledger(args: &crate::ledger::LedgerArgs) -> u8 {
         Err(refusal) => {
             complain(&format!("error: {}", refusal.sentence));
             refusal.code
-        }
-    }
-}
-
-fn explain(word: Option<&str>, charset: Charset) -> u8 {
-    let Some(word) = word else {
-        say(&explain::words().join("\n"));
-        return 0;
-    };
-    match explain::explain(word, width().min(100)) {
-        Ok(text) => {
-            say(&plain(&text, charset));
-            0
-        }
-        Err(sentence) => {
-            complain(&format!("error: {sentence}"));
-            USAGE
         }
     }
 }

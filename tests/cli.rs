@@ -129,6 +129,57 @@ fn claims_can_be_chosen() {
     assert!(out(&output).starts_with("? UNDECIDED"), "{}", out(&output));
 }
 
+#[test]
+fn what_is_expected_decides_the_code() {
+    let place = Place::new("expect");
+    let good = place.file("good.jsonl", GOOD);
+    let value = "\"type\":\"ok\",\"f\":\"read\",\"key\":\"r1\",\"value\":";
+    let stale = GOOD.replace(&format!("{value}7"), &format!("{value}null"));
+    let stale = place.file("stale.jsonl", &stale);
+    let expected = |files: &[&str], wanted: &str| {
+        let mut args = vec!["check", "--expect", wanted];
+        args.extend(files);
+        let output = schism(&place.0, &args);
+        (output.status.code(), out(&output) + &err(&output))
+    };
+    for (files, wanted, code, words) in [
+        (&[good][..], "linearizable", 0, "HELD"),
+        (
+            &[stale],
+            "linearizable",
+            1,
+            "linearizable must hold, and is violated",
+        ),
+        (&[stale], "stale-read", 0, "VIOLATED"),
+        (
+            &[good],
+            "stale-read",
+            1,
+            "stale-read must be found, and was not",
+        ),
+        // It is judged because it is expected.
+        (
+            &[stale],
+            "read-your-writes",
+            1,
+            "check stale.jsonl --expect read-your-writes",
+        ),
+        (
+            &[good, stale],
+            "linearizable",
+            1,
+            "stale.jsonl: linearizable must hold",
+        ),
+        (&[good, good], "linearizable", 0, "2 held"),
+        (&[good, "missing.jsonl"], "linearizable", 3, "missing.jsonl"),
+        (&[good], "linearisable", 64, "linearizable"),
+    ] {
+        let (got, said) = expected(files, wanted);
+        assert_eq!(got, Some(code), "{files:?} {wanted}: {said}");
+        assert!(said.contains(words), "{files:?} {wanted}: {said}");
+    }
+}
+
 /// What Jepsen writes of a bank: one read of all accounts.
 const BANK: &str = "\
 {:type :invoke, :f :read, :process 0, :time 11142323154, :index 0}

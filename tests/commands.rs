@@ -49,6 +49,14 @@ fn a_run_and_a_finding_are_shown_in_few_lines() {
     assert!(text.starts_with("F1  "), "{text}");
     assert!(text.lines().count() <= 15, "{text}");
     assert!(text.contains('├'), "there is a picture: {text}");
+    // Explained, what its words mean follows.
+    let explained = out(&schism(&place.0, &["explain", "F1", ID]));
+    assert!(explained.starts_with(text.trim_end()), "{explained}");
+    assert!(explained.contains("an anomaly"), "{explained}");
+    assert_eq!(
+        schism(&place.0, &["explain", "F999", ID]).status.code(),
+        Some(64)
+    );
     let ascii = out(&schism(&place.0, &["--ascii", "show", ID]));
     assert!(ascii.is_ascii(), "{ascii}");
     let mut dumb = command(&place.0, &["show", ID]);

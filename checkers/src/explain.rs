@@ -107,6 +107,7 @@ pub(crate) fn anomaly(
         key: (*key != Value::Nil).then(|| key.clone()),
         ops: entries(&ordered),
         because,
+        cycle: Vec::new(),
     };
     (complete, anomaly)
 }

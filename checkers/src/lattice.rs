@@ -392,6 +392,7 @@ mod tests {
             key: None,
             ops: Vec::new(),
             because: Vec::new(),
+            cycle: Vec::new(),
         });
         let standing = Standing::of(&[bank]);
         assert_eq!(standing.refuted, ["prefix-consistency"]);

@@ -45,7 +45,7 @@ pub use log::Log;
 pub use loss::Loss;
 pub use prefix::Prefix;
 pub use queue::Queue;
-pub use report::{Anomaly, Report, Verdict};
+pub use report::{Anomaly, Dependency, Report, Verdict};
 pub use resolver::Resolver;
 pub use sessions::{Guarantee, Sessions};
 pub use sets::{Set, SetFull};

@@ -49,6 +49,23 @@ pub struct Anomaly {
     pub ops: Vec<usize>,
     /// One sentence a step.
     pub because: Vec<String>,
+    /// Where calls depend on each other in a circle: the circle.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cycle: Vec<Dependency>,
+}
+
+/// Why one call must have come before another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// The index of the entry with which the earlier call starts.
+    pub from: usize,
+    /// That of the later call.
+    pub to: usize,
+    /// `wr`: the later read what the earlier wrote; `rw`: the later replaced what the earlier
+    /// read; `ww`: the later replaced what the earlier wrote; `so`: one session did both.
+    pub kind: String,
+    /// In a sentence.
+    pub why: String,
 }
 
 impl Report {

@@ -186,7 +186,7 @@ fn context(args: &CiArgs) -> Result<Context, Refused> {
 /// The exit code of a run, and what fails it: title and sentence.
 fn judged(args: &CiArgs, told: &Told, context: &Context) -> (u8, Vec<(String, String)>) {
     if !args.expect.is_empty() {
-        let unmet = expect::unmet(told, &args.expect);
+        let unmet = expect::unmet_by(told, &args.expect);
         let code = u8::from(!unmet.is_empty());
         return (
             code,

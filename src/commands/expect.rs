@@ -1,11 +1,14 @@
 //! `--expect`: a claim that must hold, or an anomaly that must be found.
 
+use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
-use checkers::CHECKERS;
+use checkers::{About, CHECKERS};
 
+use super::json;
 use crate::claim::Claim;
 use crate::report::told::Told;
+use crate::report::verdict::RunVerdict;
 use crate::suggest;
 
 /// Something that must come out.
@@ -36,9 +39,45 @@ impl FromStr for Wanted {
     }
 }
 
-/// What did not come out, a sentence each.
+impl Display for Wanted {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (Self::Held(name) | Self::Found(name)) = self;
+        f.write_str(name)
+    }
+}
+
+impl Wanted {
+    /// The claims that tell whether it came out: itself, or all whose checkers can name the
+    /// anomaly.
+    #[must_use]
+    pub fn claims(&self) -> Vec<Claim> {
+        match self {
+            Self::Held(claim) => claim.parse().into_iter().collect(),
+            Self::Found(anomaly) => {
+                let tells = |checker: &&About| checker.names.contains(&anomaly.as_str());
+                let checkers = CHECKERS.iter().filter(tells);
+                let claims = checkers.filter_map(|checker| Claim::of_checker(checker.name));
+                claims.collect()
+            }
+        }
+    }
+}
+
+/// What did not come out of a run, a sentence each.
 #[must_use]
-pub fn unmet(told: &Told, wanted: &[Wanted]) -> Vec<String> {
+pub fn unmet(verdict: &RunVerdict, wanted: &[Wanted]) -> Vec<String> {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    unmet_by(
+        &Told::parse(json(verdict).as_bytes()).unwrap_or_default(),
+        wanted,
+    )
+}
+
+/// What did not come out of a recorded verdict, a sentence each.
+#[must_use]
+pub fn unmet_by(told: &Told, wanted: &[Wanted]) -> Vec<String> {
     let sentence = |wanted: &Wanted| match wanted {
         Wanted::Held(name) => {
             let claim = told.claims.iter().find(|claim| claim.claim == *name);
@@ -82,7 +121,7 @@ mod tests {
             "no-lost-writes must hold, and was not judged",
             "lost-write must be found, and was not",
         ];
-        assert_eq!(unmet(&told, &all), expected);
+        assert_eq!(unmet_by(&told, &all), expected);
         assert!(
             "stale-raed"
                 .parse::<Wanted>()

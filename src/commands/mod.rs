@@ -1,10 +1,14 @@
-//! Subcommands that read what runs left, run in memory, list or prepare: one file each, with its
-//! flags and what it does.
+//! Subcommands that judge, read what runs left, run in memory, list or prepare: one file each, with
+//! its flags and what it does.
 
+pub mod check;
 pub mod ci;
+pub mod convert;
 pub mod diff;
 pub mod expect;
+pub mod explain;
 pub mod export;
+pub mod heal;
 pub mod image;
 pub mod list;
 pub mod matrix;
@@ -20,8 +24,14 @@ pub mod show;
 pub mod shrink;
 pub mod sim;
 pub mod trend;
+pub mod verify;
 
 use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use crate::check::Refusal;
+use crate::report::verdict::Status;
 
 /// A sentence for standard error, and the exit code.
 #[derive(Debug)]
@@ -42,14 +52,43 @@ impl Refused {
         }
     }
 
+    /// Nothing can be said of it, and why.
+    #[must_use]
+    pub fn not_valid(sentence: impl Into<String>) -> Self {
+        Self {
+            code: Status::NotValid.exit_code(),
+            sentence: sentence.into(),
+        }
+    }
+
     /// A file could not be read or written.
     #[must_use]
     pub fn failed(error: impl std::fmt::Display) -> Self {
+        Self::not_valid(format!("failed to {error}"))
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
         Self {
-            code: 3,
-            sentence: format!("failed to {error}"),
+            code: refusal.code,
+            sentence: refusal.sentence,
         }
     }
+}
+
+/// What is printed on standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Words and tables.
+    Human,
+    /// Exactly verdict.json.
+    Json,
+}
+
+/// As it lies in files.
+pub(crate) fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).expect("verdicts have a form in JSON")
 }
 
 /// The directory of a run: as named, or of that name below `runs`.

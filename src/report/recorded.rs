@@ -115,6 +115,20 @@ impl Recorded {
         })
     }
 
+    /// The names of all nodes: first those that clients asked, by number, then those that only
+    /// recovered.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<&str> {
+        let asked = self.calls.nodes();
+        let mut names: Vec<&str> = asked.iter().map(|node| &**node).collect();
+        for name in self.told.nodes.keys() {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
     /// When the last entry of the history was made, in nanoseconds.
     #[must_use]
     pub fn length(&self) -> u64 {

@@ -212,6 +212,7 @@ mod tests {
                     key: None,
                     ops: vec![3, 9],
                     argument: Vec::new(),
+                    cycle: Vec::new(),
                 });
             }
             run

@@ -476,6 +476,7 @@ mod tests {
             key: Some(Value::str("r1")),
             ops: vec![0, 2],
             because: vec!["write 7 was acknowledged.".into(), "No node has it.".into()],
+            cycle: Vec::new(),
         });
         let linearizable = Report::undecided("linearizable", "nothing was read");
         let mut stale = Report::new("stale", Verdict::Held);

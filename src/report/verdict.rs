@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use checkers::calls::Calls;
 use checkers::history::{History, Kind, Nanos, Op, Process};
 use checkers::lattice::Standing;
-use checkers::{Anomaly, Report, Verdict};
+use checkers::{Anomaly, Dependency, Report, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -182,6 +182,41 @@ pub struct Finding {
     pub ops: Vec<usize>,
     /// One sentence a step.
     pub argument: Vec<String>,
+    /// Where operations depend on each other in a circle: the circle.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cycle: Vec<Edge>,
+}
+
+/// Why one operation must have come before another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Edge {
+    /// The entry with which the earlier operation starts, by index.
+    pub from: usize,
+    /// That of the later operation.
+    pub to: usize,
+    /// `wr`: read what was written; `rw`: replaced what was read; `ww`: replaced what was
+    /// written; `so`: one session did both.
+    pub kind: String,
+    /// In a sentence.
+    pub why: String,
+}
+
+impl From<&Dependency> for Edge {
+    fn from(dependency: &Dependency) -> Self {
+        let Dependency {
+            from,
+            to,
+            kind,
+            why,
+        } = dependency.clone();
+        Self {
+            from,
+            to,
+            kind,
+            why,
+        }
+    }
 }
 
 /// Something that was done to the system.
@@ -393,6 +428,7 @@ fn finding(number: usize, claim: Claim, anomaly: &Anomaly) -> Finding {
         key: anomaly.key.as_ref().map(ToString::to_string),
         ops: anomaly.ops.clone(),
         argument: anomaly.because.clone(),
+        cycle: anomaly.cycle.iter().map(Edge::from).collect(),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::calls::Calls;
 use crate::explain::{name, time};
 use crate::history::{Call, Kind, Value};
-use crate::{Anomaly, Report, Verdict};
+use crate::{Anomaly, Dependency, Report, Verdict};
 
 /// How many contradictions are written out; all are counted.
 pub(super) const EXPLAINED: usize = 5;
@@ -78,6 +78,18 @@ pub(super) fn anomaly(
         key: (key != Value::Nil).then_some(key),
         ops,
         because,
+        cycle: Vec::new(),
+    }
+}
+
+/// An edge of a cycle: why one call must have come before another.
+pub(super) fn before(calls: &Calls, from: u32, kind: &str, to: u32, why: String) -> Dependency {
+    let start = |call| calls.ops(call).0.index;
+    Dependency {
+        from: start(from),
+        to: start(to),
+        kind: kind.to_owned(),
+        why,
     }
 }
 

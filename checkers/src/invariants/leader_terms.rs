@@ -223,6 +223,7 @@ impl Statuses {
             key: None,
             ops,
             because,
+            cycle: Vec::new(),
         }
     }
 }

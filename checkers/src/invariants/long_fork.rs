@@ -2,7 +2,7 @@
 
 use std::hash::BuildHasher;
 
-use super::findings::{Findings, anomaly};
+use super::findings::{Findings, anomaly, before};
 use super::write_once::{Read, WriteOnce};
 use crate::by_key::narrow;
 use crate::calls::Calls;
@@ -205,15 +205,23 @@ fn told(calls: &Calls, once: &WriteOnce, group: &Group, one: u32, other: u32) ->
     let keys = [(one, other), (other, one)].map(|(one, other)| group.only(once, one, other));
     let reads = [one, other].map(|read| group.calls[read as usize]);
     let mut proof = reads.to_vec();
-    let mut conclusion = Vec::new();
+    let (mut conclusion, mut cycle) = (Vec::new(), Vec::new());
     for (reader, [saw, missed]) in reads
         .into_iter()
         .zip([[keys[0], keys[1]], [keys[1], keys[0]]])
     {
-        proof.extend(saw.and_then(|key| once.keys[key as usize].writer));
+        let writers = [saw, missed].map(|key| once.keys[key? as usize].writer);
+        proof.extend(writers[0]);
         let [saw, missed] = [saw, missed].map(|key| {
             key.map_or_else(|| "something else".to_owned(), |key| once.word(calls, key))
         });
+        if let [Some(seen), Some(unseen)] = writers {
+            let name = calls.process(reader);
+            let why = format!("{name} saw key {saw}");
+            cycle.push(before(calls, seen, "wr", reader, why));
+            let why = format!("{name} did not see key {missed}");
+            cycle.push(before(calls, reader, "rw", unseen, why));
+        }
         conclusion.push(format!(
             "For the read by {} key {saw} was written before key {missed}.",
             calls.process(reader)
@@ -221,5 +229,11 @@ fn told(calls: &Calls, once: &WriteOnce, group: &Group, one: u32, other: u32) ->
     }
     conclusion.push("The two reads saw the two writes in opposite orders.".to_owned());
     let object = calls.key[reads[0] as usize];
-    anomaly(calls, "long-fork", object, &proof, conclusion)
+    if cycle.len() < 4 {
+        cycle.clear();
+    }
+    Anomaly {
+        cycle,
+        ..anomaly(calls, "long-fork", object, &proof, conclusion)
+    }
 }

@@ -8,7 +8,7 @@
 //! what it wrote, since values differ and none returns. Such pairs meet when the transactions are
 //! sorted by keys and by what they read.
 
-use super::findings::{Findings, anomaly, word};
+use super::findings::{Findings, anomaly, before, word};
 use super::places::{Pair, Places};
 use super::steps::{Step, answered, asked};
 use crate::calls::{BEFORE, Calls, NO_VALUE, Rank};
@@ -163,7 +163,18 @@ impl Inserts {
                      other.",
                     word(calls, key)
                 );
-                anomaly(calls, "write-skew", key, &proof, [conclusion])
+                let missed = |one: u32, other: u32| {
+                    let names = [one, other].map(|call| calls.process(call));
+                    let why = format!(
+                        "{} saw no insert, so it was before {}'s",
+                        names[0], names[1]
+                    );
+                    before(calls, one, "rw", other, why)
+                };
+                Anomaly {
+                    cycle: vec![missed(first.0, second.0), missed(second.0, first.0)],
+                    ..anomaly(calls, "write-skew", key, &proof, [conclusion])
+                }
             });
         }
         out
@@ -338,5 +349,13 @@ fn told(calls: &Calls, [one, other]: [u32; 2], keys: &Places, places: [u32; 2]) 
         calls.process(other)
     );
     let object = calls.key[other as usize];
-    anomaly(calls, "write-skew", object, &[one, other], [conclusion])
+    let read_before = |reader, writer, key: &str| {
+        let names = [reader, writer].map(|call| calls.process(call));
+        let why = format!("{} read of {key} what {} replaced", names[0], names[1]);
+        before(calls, reader, "rw", writer, why)
+    };
+    Anomaly {
+        cycle: vec![read_before(one, other, &x), read_before(other, one, &y)],
+        ..anomaly(calls, "write-skew", object, &[one, other], [conclusion])
+    }
 }

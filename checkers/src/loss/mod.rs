@@ -165,6 +165,7 @@ fn explain(ledger: &Ledger<'_>, row: &Row<'_>) -> Anomaly {
         key: Some(row.key()),
         ops,
         because,
+        cycle: Vec::new(),
     }
 }
 
@@ -199,6 +200,7 @@ fn explain_stray(ledger: &Ledger<'_>, stray: &Stray) -> Anomaly {
         key: Some(ledger.calls.value(stray.key)),
         ops,
         because,
+        cycle: Vec::new(),
     }
 }
 

@@ -192,12 +192,14 @@ pub(crate) fn agrees(
             report.verdict == Verdict::Violated,
             !report.anomalies.is_empty()
         );
-        assert!(
-            report
-                .anomalies
-                .iter()
-                .all(|anomaly| anomaly.because.len() <= 15)
-        );
+        for anomaly in &report.anomalies {
+            assert!(anomaly.because.len() <= 15);
+            let next = anomaly.cycle.iter().cycle().skip(1);
+            for (edge, next) in anomaly.cycle.iter().zip(next) {
+                assert_eq!(edge.to, next.from, "a circle closes: {anomaly:#?}");
+                assert!(edge.from != edge.to && anomaly.ops.contains(&edge.from));
+            }
+        }
     }
     tell(checker, counts);
     assert!(

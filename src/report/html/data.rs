@@ -156,13 +156,14 @@ fn about(story: &Story<'_>, shown: &Shown, lanes: &Lanes) -> serde_json::Value {
         .map(|b| json!([b.ok, b.fail, b.info, b.p50_us, b.p99_us, b.max_us]))
         .collect();
     let names = |list: &[Box<str>]| list.iter().map(|name| cut(name)).collect::<Vec<_>>();
+    let nodes: Vec<_> = (story.recorded.nodes().into_iter().map(cut)).collect();
     json!({
         "length": story.length / MICRO,
         "calls": shown.calls.len(),
         "all": calls.len(),
         "near": shown.near,
         "functions": names(calls.fs.list()),
-        "nodes": names(calls.nodes()),
+        "nodes": nodes,
         "lanes": lanes.count,
         "windows": windows,
         "events": events,

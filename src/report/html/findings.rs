@@ -153,12 +153,11 @@ fn one(page: &mut Markup, story: &Story<'_>, finding: &ToldFinding, group: &Grou
             .long(&capital(last), 1200)
             .raw("</p>");
     }
-    if finding.cycle.is_empty() {
-        page.add(&figure::draw(finding, &intervals, &story.windows));
-    } else {
+    if !finding.cycle.is_empty() {
         let picture = cycle::draw(&finding.cycle, &intervals);
         page.add(&picture).add(&cycle::told(&finding.cycle));
     }
+    page.add(&figure::draw(finding, &intervals, &story.windows));
     if intervals.is_empty() && !finding.ops.is_empty() {
         page.raw("<p class=\"note\">Its operations are not in the history that could be read, ");
         page.raw("so there is no picture.</p>");

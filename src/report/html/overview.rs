@@ -309,11 +309,11 @@ pub(crate) fn tested(story: &Story<'_>) -> Markup {
     page.raw("<div class=\"facts\">");
     let mode = told.label.as_ref().map_or("", |(mode, _)| mode);
     fact(&mut page, "System", &planned("system"), mode);
-    let nodes = recorded.calls.nodes().len().max(told.nodes.len());
-    let names: Vec<&str> = recorded.calls.nodes().iter().map(|node| &**node).collect();
-    let mut names: Vec<&str> = names.into_iter().take(12).collect();
+    let mut names = recorded.nodes();
+    let nodes = many(names.len(), "node");
     names.sort_unstable();
-    fact(&mut page, "Cluster", &many(nodes, "node"), &names.join(" "));
+    names.truncate(12);
+    fact(&mut page, "Cluster", &nodes, &names.join(" "));
     let clients = format!("{} clients", planned("load.clients"));
     let asks = format!("each asks: {}", planned("load.clients-ask"));
     fact(&mut page, "Clients", &clients, &asks);

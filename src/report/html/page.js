@@ -177,6 +177,74 @@
 
   const first = (list, keys, wanted) => { let a = 0, b = list.length; while (a < b) { const m = (a + b) >> 1; if (keys[list[m]] < wanted) a = m + 1; else b = m; } return a; };
 
+  /* Sums over columns of one width from one time on: what ended in each, how long it took, and
+     how busy each client was. */
+  const ROWS = 26, low = Math.log10(100), high = Math.log10(2e6);
+  const rowAt = (us) => Math.max(0, Math.min(ROWS - 1, Math.floor((Math.log10(Math.max(us, 1)) - low) / (high - low) * ROWS)));
+  const sums = (cols) => ({ cols, counted: [0, 1, 2].map(() => new Float64Array(cols)), heat: new Float32Array(cols * ROWS), busy: new Float32Array(cols * about.lanes), worst: new Uint8Array(cols * about.lanes) });
+  function summed(from, dt, cols) {
+    const into = sums(cols), { counted, heat, busy, worst } = into, to = from + cols * dt;
+    ops.lanes.forEach((list, p) => {
+      const base = p * cols;
+      for (let k = Math.max(0, first(list, ops.start, from) - 2); k < list.length; k++) {
+        const i = list[k], s = ops.start[i]; if (s > to) break;
+        const o = ops.kind[i] & 3, e = ops.end[i] === Infinity ? s : ops.end[i], q = Math.floor((e - from) / dt);
+        if (q >= 0 && q < cols) { counted[o][q]++; if (o === 0) heat[rowAt(e - s) * cols + q]++; }
+        const a = Math.max(0, Math.floor((s - from) / dt)), b = Math.min(cols - 1, q);
+        for (let z = a; z <= b; z++) { busy[base + z] += Math.min(e, from + (z + 1) * dt) - Math.max(s, from + z * dt); if (o > worst[base + z]) worst[base + z] = o; }
+      }
+    });
+    return into;
+  }
+  /* The whole run in fine columns, summed once, from which any wider ones are put together. */
+  const FINE = 16384, MANY = 50000;
+  let fine = null;
+  function columns(cols, dt) {
+    const wide = length / FINE;
+    if (ops.N < MANY || dt < wide) return summed(v0, dt, cols);
+    fine ||= summed(0, wide, FINE);
+    const into = sums(cols), q0 = Math.max(0, Math.floor(v0 / wide)), q1 = Math.min(FINE - 1, Math.floor(v1 / wide));
+    /* A fine column lies in one column, or in two. */
+    const column = new Int32Array(FINE), share = new Float32Array(FINE);
+    for (let q = q0; q <= q1; q++) {
+      const a = (q * wide - v0) / dt, k = Math.floor(a), over = a + wide / dt - (k + 1);
+      column[q] = k; share[q] = over > 0 ? 1 - over * dt / wide : 1;
+    }
+    const spread = (out, at, values, from) => {
+      for (let q = q0; q <= q1; q++) {
+        const value = values[from + q]; if (!value) continue;
+        const k = column[q], part = value * share[q];
+        if (k >= 0 && k < cols) out[at + k] += part;
+        if (part < value && k + 1 >= 0 && k + 1 < cols) out[at + k + 1] += value - part;
+      }
+    };
+    fine.counted.forEach((values, o) => spread(into.counted[o], 0, values, 0));
+    for (let r = 0; r < ROWS; r++) spread(into.heat, r * cols, fine.heat, r * FINE);
+    for (let p = 0; p < about.lanes; p++) {
+      spread(into.busy, p * cols, fine.busy, p * FINE);
+      for (let q = q0; q <= q1; q++) { const w = fine.worst[p * FINE + q], k = column[q]; if (w && k >= 0 && k < cols && w > into.worst[p * cols + k]) into.worst[p * cols + k] = w; }
+    }
+    return into;
+  }
+  function binned(cols, dt) {
+    const into = sums(cols), { counted, heat } = into, B = about.bins.length, wide = length / B;
+    for (let k = 0; k < cols; k++) {
+      const bin = Math.min(B - 1, Math.max(0, Math.floor((v0 + (k + .5) * dt) / wide))), row = about.bins[bin], part = dt / wide;
+      for (let o = 0; o < 3; o++) counted[o][k] = row[o] * part;
+      if (row[0]) for (let r = rowAt(row[3]); r <= rowAt(row[4]); r++) heat[r * cols + k] += row[0] * part;
+    }
+    return into;
+  }
+  /* Calls `fill` for every stretch of columns that look alike; 0 is nothing to be seen. */
+  function stretches(cols, look, fill) {
+    for (let k = 0, from = 0, now = 0; k <= cols; k++) {
+      const next = k < cols ? look(k) : 0;
+      if (next === now) continue;
+      if (now) fill(now, from, k);
+      now = next; from = k;
+    }
+  }
+
   function draw() {
     const began = performance.now();
     DPR = window.devicePixelRatio || 1; W = frame.clientWidth;
@@ -212,33 +280,9 @@
     c.strokeStyle = C.ink2;
     for (const [name, ms] of about.events) { const px = x(ms * 1000); if (px < G || px > W - R) continue; c.fillStyle = C.ink2; c.fillRect(px, nodeTop - 5, 1.5, 5); if (name === "promote") { c.font = sans; const tw = c.measureText(name).width; c.fillStyle = C.bg; c.fillRect(px + 2, rowOf(shownNodes.length - 1) + 1, tw + 6, 15); c.fillStyle = C.ink; c.fillText(name, px + 5, rowOf(shownNodes.length - 1) + nodeHigh / 2); } }
     /* what ended when: from single operations where they are there, else from counts */
-    const counted = [new Float64Array(cols), new Float64Array(cols), new Float64Array(cols)];
-    const ROWS = 26, heat = new Float32Array(cols * ROWS), low = Math.log10(100), high = Math.log10(2e6);
-    const rowAt = (us) => Math.max(0, Math.min(ROWS - 1, Math.floor((Math.log10(Math.max(us, 1)) - low) / (high - low) * ROWS)));
-    const busy = new Float32Array(cols * about.lanes), worst = new Uint8Array(cols * about.lanes);
-    let visible = 0;
-    const single = ops && span / PW < 4000;
-    if (ops && !about.near) {
-      for (let p = 0; p < about.lanes; p++) {
-        const list = ops.lanes[p];
-        let k = Math.max(0, first(list, ops.start, v0) - 2);
-        for (; k < list.length; k++) {
-          const i = list[k], s = ops.start[i]; if (s > v1) break;
-          const o = ops.kind[i] & 3, e = ops.end[i] === Infinity ? s : ops.end[i];
-          const q = Math.floor((e - v0) / dt); visible++;
-          if (q >= 0 && q < cols) { counted[o][q]++; if (o === 0) heat[rowAt(e - s) * cols + q]++; }
-          const a = Math.max(0, Math.floor((s - v0) / dt)), b = Math.min(cols - 1, q), base = p * cols;
-          for (let z = a; z <= b; z++) { busy[base + z] += Math.min(e, v0 + (z + 1) * dt) - Math.max(s, v0 + z * dt); if (o > worst[base + z]) worst[base + z] = o; }
-        }
-      }
-    } else {
-      const B = about.bins.length, wide = length / B;
-      for (let k = 0; k < cols; k++) {
-        const bin = Math.min(B - 1, Math.max(0, Math.floor((v0 + (k + .5) * dt) / wide))), row = about.bins[bin], part = dt / wide;
-        for (let o = 0; o < 3; o++) counted[o][k] = row[o] * part;
-        if (row[0]) for (let r = rowAt(row[3]); r <= rowAt(row[4]); r++) heat[r * cols + k] += row[0] * part;
-      }
-    }
+    const { counted, heat, busy, worst } = ops && !about.near ? columns(cols, dt) : binned(cols, dt);
+    let visible = ops && !about.near ? ops.lanes.reduce((sum, list) => sum + first(list, ops.start, v1) - Math.max(0, first(list, ops.start, v0) - 2), 0) : 0;
+    const single = ops && visible < 20000;
     /* throughput */
     { const bw = Math.max(4, Math.ceil(20000 / dt)), parts = Math.ceil(cols / bw), sums = [];
       let most = 1; for (let b = 0; b < parts; b++) { const z = [0, 0, 0]; const w = Math.min(bw, cols - b * bw); for (let k = b * bw; k < b * bw + w; k++) for (let o = 0; o < 3; o++) z[o] += counted[o][k]; const rate = z.map((n) => n / (w * dt) * 1e6); sums.push([w, rate]); most = Math.max(most, rate[0] + rate[1] + rate[2]); }
@@ -248,16 +292,24 @@
       c.rateMost = top; }
     /* latency */
     { const rh = latencyHigh / ROWS; let most = 1; for (const q of heat) if (q > most) most = q; const lm = Math.log(1 + most); c.fillStyle = C["s-ok"];
-      for (let k = 0; k < cols; k++) for (let r = 0; r < ROWS; r++) { const q = heat[r * cols + k]; if (!q) continue; c.globalAlpha = Math.min(1, .22 + .78 * Math.log(1 + q) / lm); c.fillRect(G + k, latencyTop + latencyHigh - (r + 1) * rh, single ? 4 : 1, rh + .3); }
+      const SHADES = 12;
+      for (let r = 0; r < ROWS; r++) stretches(cols, (k) => { const q = heat[r * cols + k]; return q > 0 ? Math.max(1, Math.round(Math.log(1 + q) / lm * SHADES)) : 0; }, (shade, a, b) => {
+        c.globalAlpha = .22 + .78 * shade / SHADES; c.fillRect(G + a, latencyTop + latencyHigh - (r + 1) * rh, single ? Math.max(4, b - a) : b - a, rh + .3);
+      });
       c.globalAlpha = 1; c.strokeStyle = C.rule2; c.beginPath(); c.moveTo(G, latencyTop + latencyHigh + .5); c.lineTo(W - R, latencyTop + latencyHigh + .5); c.stroke(); }
     /* operations, one lane a client */
     if (ops) for (let p = 0; p < about.lanes; p++) {
       const y = lanesTop + p * laneHigh, rh = laneHigh;
-      if (!single && !about.near) { for (let k = 0; k < cols; k++) { const o = busy[p * cols + k] / dt, w = worst[p * cols + k]; if (o <= 0 && !w) continue;
-        if (w === 2) { c.fillStyle = shade[2]; c.fillRect(G + k, y + 1, 1, 1.5); c.fillRect(G + k, y + rh - 2.5, 1, 1.5); c.globalAlpha = .25; c.fillRect(G + k, y + 2, 1, rh - 4); }
-        else if (w === 1) { c.fillStyle = shade[1]; c.fillRect(G + k, y + rh / 2, 1, rh / 2 - 1); }
-        else { c.globalAlpha = Math.min(1, .2 + o * 2); c.fillStyle = shade[0]; c.fillRect(G + k, y + 1, 1, rh - 2); }
-        c.globalAlpha = 1; } }
+      if (!single && !about.near) stretches(cols, (k) => {
+        const o = busy[p * cols + k] / dt, w = worst[p * cols + k];
+        return w ? 16 + w : o > 0 ? Math.max(1, Math.round(Math.min(1, .2 + o * 2) * 15)) : 0;
+      }, (look, a, b) => {
+        const w = b - a;
+        if (look === 18) { c.fillStyle = shade[2]; c.fillRect(G + a, y + 1, w, 1.5); c.fillRect(G + a, y + rh - 2.5, w, 1.5); c.globalAlpha = .25; c.fillRect(G + a, y + 2, w, rh - 4); }
+        else if (look === 17) { c.fillStyle = shade[1]; c.fillRect(G + a, y + rh / 2, w, rh / 2 - 1); }
+        else { c.globalAlpha = look / 15; c.fillStyle = shade[0]; c.fillRect(G + a, y + 1, w, rh - 2); }
+        c.globalAlpha = 1;
+      });
       else { const list = ops.lanes[p]; for (let k = Math.max(0, first(list, ops.start, v0) - 2); k < list.length; k++) { const i = list[k]; if (ops.start[i] > v1) break; const o = ops.kind[i] & 3, a = x(ops.start[i]), open = ops.end[i] === Infinity, b = open ? Math.min(a + 40, W) : Math.max(a + 1.5, x(ops.end[i])); if (b < G) continue;
         if (o === 0) { c.fillStyle = shade[0]; c.fillRect(a, y + 1, b - a, rh - 2); }
         else if (o === 1) { c.strokeStyle = shade[1]; c.lineWidth = 1.5; c.strokeRect(a + .75, y + 1.75, Math.max(.5, b - a - 1.5), rh - 3.5); }

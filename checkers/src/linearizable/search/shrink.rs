@@ -185,6 +185,7 @@ fn told<M: Model>(
         key: (component.key != Value::Nil).then(|| component.key.clone()),
         ops,
         because,
+        cycle: Vec::new(),
     };
     (end, anomaly)
 }
