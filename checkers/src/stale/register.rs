@@ -212,14 +212,12 @@ impl Register {
         };
         self.push(NIL, BEFORE, BEFORE, NOBODY);
         if let [of] = shares {
-            return (of.iter().filter(is_write))
-                .fold(true, |unique, &call| self.wrote(calls, call) && unique);
+            return (of.iter().filter(is_write)).all(|&call| self.wrote(calls, call));
         }
         let writes = on_cores(shares.to_vec(), |of| {
             of.iter().filter(is_write).copied().collect::<Vec<u32>>()
         });
-        let writes = writes.into_iter().flatten();
-        writes.fold(true, |unique, call| self.wrote(calls, call) && unique)
+        (writes.into_iter().flatten()).all(|call| self.wrote(calls, call))
     }
 
     /// Takes in a write; false if its value was written before.
