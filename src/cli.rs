@@ -146,7 +146,7 @@ struct Common {
 }
 
 /// The part of one machine among several, counted from one.
-fn partition(text: &str) -> Result<(usize, usize), String> {
+pub(crate) fn partition(text: &str) -> Result<(usize, usize), String> {
     let wrong = || format!("{text:?} is no part; write 2/3 for the second of three");
     let (part, of) = text.split_once('/').ok_or_else(wrong)?;
     let number = |word: &str| word.parse::<usize>().map_err(|_| wrong());
@@ -425,6 +425,16 @@ fn selftest_on_lab(
 
 fn matrix_on_lab(args: &commands::matrix::MatrixArgs, charset: Charset) -> Result<u8, Refusal> {
     let refused = |refused: commands::Refused| Refusal(refused.code, refused.sentence);
+    if args.part.is_some() {
+        // What runs side by side ends with the process that sums it up.
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
+            .map_err(|error| Refusal(INTERNAL, format!("cannot be tied to its parent: {error}")))?;
+    } else if let Some((text, code)) =
+        commands::matrix::side_by_side(args, charset).map_err(refused)?
+    {
+        say(&text);
+        return Ok(code);
+    }
     let (plans, there) = commands::matrix::on_lab(args).map_err(refused)?;
     if plans.is_empty() {
         let directory = args.into.as_deref().unwrap_or(&args.runs);
@@ -441,7 +451,10 @@ fn matrix_on_lab(args: &commands::matrix::MatrixArgs, charset: Charset) -> Resul
         &plans,
         "matrix",
         after,
-        &Common::recording_in(&args.runs, args.node_binary.as_ref()),
+        &Common {
+            progress: args.part.map_or(Mode::Auto, |_| Mode::None),
+            ..Common::recording_in(&args.runs, args.node_binary.as_ref())
+        },
         charset,
     )
 }
