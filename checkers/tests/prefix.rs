@@ -386,8 +386,89 @@ fn lists_and_logs_are_prefixes_of_one_another() {
     );
     let differ = logs(&[("n1", &[1, 2, 3]), ("n2", &[1, 3])]);
     assert_eq!(differ.anomalies[0].name, "log-divergence");
-    assert!(differ.anomalies[0].because[2].contains("at place 1 the one has 2, the other 3"));
+    let because = &differ.anomalies[0].because[2];
+    assert!(
+        because.contains("at position 2 the one has 2, the other 3"),
+        "{because}"
+    );
     assert_eq!(logs(&[("n1", &[1])]).verdict, Verdict::Undecided);
+}
+
+/// Logs that lack their beginnings: they are told apart if and only if two of them have
+/// something else at one position, and are compared if two have one at all.
+#[test]
+fn logs_that_begin_later_agree_with_brute_force() {
+    let mut counts = [0; 3];
+    for seed in 0..seeds() {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let logs: Vec<(i64, Vec<i64>)> = (0..rng.random_range(1..=4))
+            .map(|_| {
+                let first = rng.random_range(1..=6);
+                let end = first + rng.random_range(0..=4);
+                let item = |position| match rng.random_bool(0.03) {
+                    true => 99,
+                    false => position,
+                };
+                (first, (first..end).map(item).collect())
+            })
+            .collect();
+        let mut ops = Vec::new();
+        for (at, (first, items)) in logs.iter().enumerate() {
+            for (kind, value) in [
+                (
+                    Kind::Invoke,
+                    if *first == 1 {
+                        Value::Nil
+                    } else {
+                        Value::Int(*first)
+                    },
+                ),
+                (Kind::Ok, list(items)),
+            ] {
+                ops.push(Op {
+                    index: ops.len(),
+                    time: ops.len() as u64,
+                    process: Process::Client(u32::try_from(at).expect("few")),
+                    kind,
+                    f: F::new("node-log"),
+                    key: Some(Value::str(&format!("n{at}"))),
+                    value,
+                    node: Some(format!("n{at}").into()),
+                    error: None,
+                });
+            }
+        }
+        let at = |(first, items): &(i64, Vec<i64>), position: i64| {
+            let place = usize::try_from(position - first).ok()?;
+            items.get(place).copied()
+        };
+        let (mut common, mut differ) = (false, false);
+        for (place, one) in logs.iter().enumerate() {
+            for other in &logs[..place] {
+                for position in 1..=10 {
+                    if let (Some(one), Some(other)) = (at(one, position), at(other, position)) {
+                        common = true;
+                        differ |= one != other;
+                    }
+                }
+            }
+        }
+        let (expected, which) = match (common, differ) {
+            (_, true) => (Verdict::Violated, 0),
+            (true, false) => (Verdict::Held, 1),
+            (false, false) => (Verdict::Undecided, 2),
+        };
+        let report = judge(&History::new(ops).expect("lawful"));
+        assert_eq!(
+            report.verdict, expected,
+            "seed {seed}: {logs:?} {report:#?}"
+        );
+        counts[which] += 1;
+    }
+    assert!(
+        counts.iter().all(|count| *count > seeds() / 20),
+        "{counts:?}"
+    );
 }
 
 #[test]

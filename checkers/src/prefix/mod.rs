@@ -4,6 +4,7 @@ mod across;
 mod crossing;
 mod graph;
 mod lists;
+mod logs;
 mod order;
 mod proof;
 
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use across::{Across, Outcome};
 use crossing::{Gap, Shown};
 use lists::Conflict;
+use logs::Apart;
 use order::Step;
 
 use crate::calls::{BEFORE, Calls};
@@ -118,7 +120,7 @@ impl Checker for Prefix {
         if book.counts.is_empty() {
             all_registers(calls, across, budget, &mut book);
         }
-        logs(calls, &mut book);
+        node_logs(calls, &mut book);
         report(self.name(), calls, &objects, book)
     }
 }
@@ -211,7 +213,7 @@ fn grown(calls: &Calls, objects: &Objects, sort: Sort, of: &[u32], book: &mut Bo
 }
 
 /// The nodes' own logs.
-fn logs(calls: &Calls, book: &mut Book) {
+fn node_logs(calls: &Calls, book: &mut Book) {
     let Some(f) = calls.function("node-log") else {
         return;
     };
@@ -227,11 +229,10 @@ fn logs(calls: &Calls, book: &mut Book) {
         .filter(is_log)
         .collect();
     book.logs = all.len();
-    let (compared, conflicts) = lists::not_prefixes(calls, &all);
+    let (compared, found) = logs::apart(calls, &all);
     book.logs_compared = compared;
-    for conflict in conflicts {
-        let why = "neither log is a prefix of the other.";
-        book.add(LOGS, || told_conflict(calls, LOGS, conflict, why));
+    for apart in found {
+        book.add(LOGS, || told_apart(calls, apart));
     }
 }
 
@@ -391,4 +392,13 @@ fn told_conflict(calls: &Calls, name: &str, conflict: Conflict, why: &str) -> An
         item(conflict.second)
     );
     told(calls, name, shown, conclusion)
+}
+
+fn told_apart(calls: &Calls, apart: Apart) -> Anomaly {
+    let [one, other] = apart.items.map(|item| calls.value(item));
+    let conclusion = format!(
+        "at position {} the one has {one}, the other {other}: neither log is a prefix of the other.",
+        apart.position
+    );
+    told(calls, LOGS, vec![apart.first, apart.second], conclusion)
 }
