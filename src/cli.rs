@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::campaign::{self, CampaignVerdict};
 use crate::commands::check::Speech;
@@ -13,6 +14,7 @@ use crate::commands::{Format, json};
 use crate::image::Layer;
 use crate::inventory::Host;
 use crate::lab::{Entered, LabSpec};
+use crate::live::{Held, Screen};
 use crate::plan::Plan;
 use crate::progress::Mode;
 use crate::report::table::{Charset, plain, render};
@@ -144,7 +146,7 @@ struct Common {
 }
 
 /// The part of one machine among several, counted from one.
-fn partition(text: &str) -> Result<(usize, usize), String> {
+pub(crate) fn partition(text: &str) -> Result<(usize, usize), String> {
     let wrong = || format!("{text:?} is no part; write 2/3 for the second of three");
     let (part, of) = text.split_once('/').ok_or_else(wrong)?;
     let number = |word: &str| word.parse::<usize>().map_err(|_| wrong());
@@ -232,7 +234,8 @@ pub fn main() -> u8 {
             return error.print().map_or(USAGE, |()| code);
         }
     };
-    log_to_stderr(cli.verbose);
+    let held = cli.command.is_watched().then(Held::default);
+    log_to_stderr(cli.verbose, held.as_ref());
     let charset = if cli.ascii || !speaks_utf8() {
         Charset::Ascii
     } else {
@@ -285,13 +288,30 @@ pub fn main() -> u8 {
             Ok(0)
         }
     };
+    let held = held.map(|held| held.take()).unwrap_or_default();
+    if !held.is_empty() {
+        complain(String::from_utf8_lossy(&held).trim_end());
+    }
     done.unwrap_or_else(|Refusal(code, sentence)| {
         complain(&sentence);
         code
     })
 }
 
-fn log_to_stderr(verbose: u8) {
+impl Command {
+    /// Whether somebody watches it on the whole screen, on which no line of the log may stand.
+    fn is_watched(&self) -> bool {
+        let common = match self {
+            Self::Run(args) => &args.common,
+            Self::Demo(args) => &args.common,
+            _ => return false,
+        };
+        common.live || common.progress == Mode::Live
+    }
+}
+
+/// To standard error, or to where lines are held until the screen is given back.
+fn log_to_stderr(verbose: u8, held: Option<&Held>) {
     let level = match verbose {
         0 => "schism=warn",
         1 => "schism=info",
@@ -300,7 +320,10 @@ fn log_to_stderr(verbose: u8) {
     let filter = tracing_subscriber::EnvFilter::new(level);
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(match held {
+            Some(held) => BoxMakeWriter::new(held.clone()),
+            None => BoxMakeWriter::new(std::io::stderr),
+        })
         .with_target(false)
         .without_time()
         .init();
@@ -402,6 +425,16 @@ fn selftest_on_lab(
 
 fn matrix_on_lab(args: &commands::matrix::MatrixArgs, charset: Charset) -> Result<u8, Refusal> {
     let refused = |refused: commands::Refused| Refusal(refused.code, refused.sentence);
+    if args.part.is_some() {
+        // What runs side by side ends with the process that sums it up.
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
+            .map_err(|error| Refusal(INTERNAL, format!("cannot be tied to its parent: {error}")))?;
+    } else if let Some((text, code)) =
+        commands::matrix::side_by_side(args, charset).map_err(refused)?
+    {
+        say(&text);
+        return Ok(code);
+    }
     let (plans, there) = commands::matrix::on_lab(args).map_err(refused)?;
     if plans.is_empty() {
         let directory = args.into.as_deref().unwrap_or(&args.runs);
@@ -418,7 +451,10 @@ fn matrix_on_lab(args: &commands::matrix::MatrixArgs, charset: Charset) -> Resul
         &plans,
         "matrix",
         after,
-        &Common::recording_in(&args.runs, args.node_binary.as_ref()),
+        &Common {
+            progress: args.part.map_or(Mode::Auto, |_| Mode::None),
+            ..Common::recording_in(&args.runs, args.node_binary.as_ref())
+        },
         charset,
     )
 }
@@ -654,13 +690,16 @@ async fn stop_on_signal(stop: Arc<AtomicBool>, progress: Mode) {
         }
         if stop.swap(true, Ordering::Relaxed) {
             if progress == Mode::Live {
-                crate::live::Screen::give_back();
+                Screen::give_back();
             }
             std::process::exit(i32::from(INTERRUPTED));
         }
-        complain(
-            "stopping: faults are healed and what was recorded is judged; again to end at once",
-        );
+        // On the screen the phases say so.
+        if progress != Mode::Live {
+            complain(
+                "stopping: faults are healed and what was recorded is judged; again to end at once",
+            );
+        }
     }
 }
 

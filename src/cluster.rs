@@ -118,6 +118,11 @@ pub trait Db: Send + Sync {
         None
     }
 
+    /// Clocks of its own that can go wrong, where the system has such.
+    fn clocks(&self) -> Option<&dyn Clocks> {
+        None
+    }
+
     /// Leaders and promotion, where the system has them.
     fn leaders(&self) -> Option<&dyn Leaders> {
         None
@@ -184,6 +189,14 @@ pub trait Steps: Send + Sync {
         action: Failure,
         limit: Duration,
     ) -> Job<'a, (Vec<usize>, String)>;
+}
+
+/// Making the clocks of a system's process go wrong.
+pub trait Clocks: Send + Sync {
+    /// Has the process on a node take its wall clock to be ahead of its host's by so many
+    /// milliseconds from now on, and both its clocks run faster by so many percent; zero of both
+    /// sets them right. The answer is the proof, in words.
+    fn set<'a>(&'a self, node: &'a Node, ahead_ms: i64, rate_percent: i64) -> Job<'a, String>;
 }
 
 /// What can be found out about leadership, and done about it.

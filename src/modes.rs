@@ -546,6 +546,12 @@ impl Mode {
     /// Linearizable, no lost writes, no stale reads.
     fn promises(self, fault: Fault) -> [Expected; 3] {
         use Expected::{Any, Held, Violated};
+        if fault == Fault::Storm {
+            // What one of its faults may break, several may.
+            let each = STORMED.map(|fault| self.promises(fault));
+            let holds = |place: usize| each.iter().all(|promised| promised[place] == Held);
+            return [0, 1, 2].map(|place| if holds(place) { Held } else { Any });
+        }
         match (self.kind, fault) {
             (Kind::Async, Fault::LeaderKilled) => [Any, Violated, Any],
             (Kind::Async, Fault::LeaderCutOff) => [Violated, Violated, Violated],
@@ -621,6 +627,13 @@ pub fn named(word: &str) -> Result<Vec<Plan>, String> {
     ))
 }
 
+/// What a storm is made of, whoever it hits.
+const STORMED: [Fault; 4] = [
+    Fault::LeaderKilled,
+    Fault::LeaderCutOff,
+    Fault::FollowerCutOff,
+    Fault::LeaderPaused,
+];
 /// Asynchronous followers lag by this to twice this; see the demo.
 const ASYNC_SHIPS_EVERY_MS: u64 = 50;
 const LOAD: Duration = Duration::from_millis(2_500);

@@ -19,7 +19,7 @@ use crate::client::Route;
 use crate::cluster::{DbError, Node};
 use crate::image::Recipe;
 use crate::inventory::Host;
-use crate::nemesis::schedule::FaultPlan;
+use crate::nemesis::schedule::{FaultKind, FaultPlan};
 use crate::suggest;
 use crate::systems::reference::{self, Switches};
 use crate::systems::{Surroundings, System, etcd, postgresql, redis};
@@ -361,7 +361,17 @@ impl Plan {
     ///
     /// What they cannot do, in words.
     pub fn on_hosts(&self) -> Result<(), String> {
-        match self.faults.iter().find(|fault| !fault.kind.is_for_hosts()) {
+        let has_clocks = self.replication().is_some();
+        let impossible = |fault: &&FaultPlan| match fault.kind {
+            FaultKind::Clock => !has_clocks,
+            kind => !kind.is_for_hosts(),
+        };
+        match self.faults.iter().find(impossible) {
+            Some(fault) if fault.kind == FaultKind::Clock => Err(format!(
+                "{}: the fault clock is for the reference nodes: the clocks of {} cannot be set",
+                self.name,
+                self.system.as_str()
+            )),
             Some(fault) => Err(format!(
                 "{}: the fault {} is done to simulated nodes alone; try schism sim",
                 self.name,

@@ -431,13 +431,15 @@ fn every_kind_of_fault_is_proven_and_undone(stage: &Stage<'_>) {
         ("kill", "random"),
         ("kill", "all"),
     ];
-    let mut trial = format!("{SEMI_SYNC}[load]\ntime = \"9s\"\nclients = 8\n");
+    let mut trial = format!("{SEMI_SYNC}[load]\ntime = \"10s\"\nclients = 8\n");
     for (position, (kind, target)) in faults.iter().enumerate() {
         let at = 200 + 1400 * position;
         trial += &format!(
             "[[fault]]\nkind = \"{kind}\"\ntarget = \"{target}\"\nat = \"{at}ms\"\nfor = \"500ms\"\n"
         );
     }
+    trial += "[[fault]]\nkind = \"clock\"\ntarget = \"leader\"\nat = \"8600ms\"\nfor = \"500ms\"\n\
+              by-ms = -2000\nrate-percent = -75\n";
     let ended = stage.run(&trial);
     assert_eq!(ended.code(), Some(0), "{}", ended.words());
     let verdict = ended.verdict();
@@ -453,6 +455,7 @@ fn every_kind_of_fault_is_proven_and_undone(stage: &Stage<'_>) {
         ended.words()
     );
     assert_eq!((done("resume"), done("start")), (1, 2));
+    assert_eq!((done("clock"), done("reset-clock")), (1, 1));
     let one_way = &verdict.faults.iter().find(|f| f.done["one-way"] == true);
     assert!(one_way.is_some(), "{:?}", verdict.faults);
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use checkers::Verdict;
-use checkers::history::{Process, Value};
+use checkers::history::{Kind, Op, Process, Value};
 use schism::commands::sim::on_all_cores;
 use schism::plan::Plan;
 use schism::report::verdict::ClaimVerdict;
@@ -165,6 +165,26 @@ fn the_logs_of_the_nodes_are_recorded_and_agree() {
         let lengths: Vec<usize> = lengths.collect();
         assert_eq!(lengths.len(), 3, "{system}");
         assert!(lengths.iter().all(|length| *length > 100), "{lengths:?}");
+    }
+}
+
+/// A log that was compacted tells where what is left of it begins.
+#[test]
+fn logs_without_their_beginning_are_compared_where_they_overlap() {
+    let load = "workload = \"convergence\"";
+    let system = "system = \"raft\"\n[raft]\nsnapshot-every = 150";
+    let plan = trial("compacted", system, load, "", "prefix");
+    holds(&plan, "prefix");
+    let ops = simulate(&plan).ops;
+    let first = |op: &&Op| op.f == "node-log" && op.kind == Kind::Invoke;
+    let firsts = ops.iter().filter(first).map(|op| op.value.as_int());
+    let firsts: Vec<Option<i64>> = firsts.collect();
+    assert_eq!(firsts.len(), 3);
+    for first in firsts {
+        assert!(
+            first.is_some_and(|first| first > 150 && first % 150 == 1),
+            "{first:?}"
+        );
     }
 }
 

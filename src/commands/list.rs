@@ -67,10 +67,10 @@ pub fn run(args: &ListArgs, width: usize, charset: Charset) -> String {
         }
         Listing::Faults => {
             let rows = FaultKind::ALL.map(|kind| {
-                let place = if kind.is_for_hosts() {
-                    "on hosts, in memory"
-                } else {
-                    "in memory"
+                let place = match kind {
+                    FaultKind::Clock => "on hosts of reference nodes, in memory",
+                    _ if kind.is_for_hosts() => "on hosts, in memory",
+                    _ => "in memory",
                 };
                 let steps = match kind {
                     FaultKind::Kill | FaultKind::Pause => {

@@ -2,15 +2,19 @@
 
 use std::fs;
 use std::io::IsTerminal;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::available_parallelism;
 use std::time::Instant;
 
 use clap::Args;
 
 use super::Refused;
 use super::sim::on_all_cores;
+use crate::campaign::summarise;
 use crate::claim::Expected;
-use crate::cli::{SeedRange, seed_range};
+use crate::cli::{SeedRange, partition, seed_range};
 use crate::matrix::{Cell, grid, html, markdown, notes};
 use crate::modes::{self, Fault, Mode};
 use crate::nemesis::schedule::FaultKind;
@@ -21,7 +25,7 @@ use crate::simulate::{judge, simulate};
 use crate::store::{self, HISTORY, Journal, PLAN, VERDICT};
 
 /// Flags of `schism matrix`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct MatrixArgs {
     /// The seeds of every cell.
     #[arg(long, default_value = "1..10", value_parser = seed_range)]
@@ -36,10 +40,16 @@ pub struct MatrixArgs {
     /// the same trial and the same seeds, are not run again.
     #[arg(long, value_name = "DIR")]
     pub(crate) into: Option<PathBuf>,
-    /// On hosts of the lab, one cell after another, instead of in memory: the first of the seeds
-    /// alone, without the cells that only simulated nodes can be put through.
+    /// On hosts of labs, in each one cell after another, instead of in memory: the first of the
+    /// seeds alone, without what only simulated nodes can be put through.
     #[arg(long)]
     pub(crate) lab: bool,
+    /// With --lab: how many labs there are side by side; as many as cores if left out.
+    #[arg(long, requires = "lab", value_name = "N")]
+    pub(crate) labs: Option<NonZero<usize>>,
+    /// With --lab: the cells of one of several labs.
+    #[arg(long, hide = true, requires = "lab", value_parser = partition)]
+    pub(crate) part: Option<(usize, usize)>,
     /// With --lab: the node program that is deployed; the one beside this program if left out.
     #[arg(long, env = "SCHISM_NODE_BINARY")]
     pub(crate) node_binary: Option<PathBuf>,
@@ -231,7 +241,11 @@ fn for_hosts(plan: &Plan, seed: u64) -> Option<Plan> {
 pub fn on_lab(args: &MatrixArgs) -> Result<(Vec<Plan>, Vec<Cell>), Refused> {
     let seed = *args.seeds.0.start();
     let (mut plans, mut there) = (Vec::new(), Vec::new());
-    for (mode, fault, plan) in wanted(args.only.as_deref())? {
+    let (part, of) = args.part.unwrap_or((1, 1));
+    // By the place among all, whatever is there already: other labs are at work.
+    let wanted = wanted(args.only.as_deref())?.into_iter().enumerate();
+    let mine = wanted.filter(|(place, _)| place % of == part - 1);
+    for (mode, fault, plan) in mine.map(|(_, cell)| cell) {
         let Some(plan) = for_hosts(&plan, seed) else {
             continue;
         };
@@ -252,6 +266,99 @@ pub fn on_lab(args: &MatrixArgs) -> Result<(Vec<Plan>, Vec<Cell>), Refused> {
         ));
     }
     Ok((plans, there))
+}
+
+/// Runs the cells in several labs side by side, each of a process of its own, and sums all of
+/// them up; `None` if there is not enough to do for more than one. See [`run`].
+///
+/// # Errors
+///
+/// [`Refused`] if a process cannot be started or does not do its part, or files cannot be
+/// written.
+pub fn side_by_side(args: &MatrixArgs, charset: Charset) -> Result<Option<(String, u8)>, Refused> {
+    let (plans, _) = on_lab(args)?;
+    let cores = || available_parallelism().map_or(1, NonZero::get);
+    let labs = args.labs.map_or_else(cores, NonZero::get);
+    // A campaign of a single run would have no directory of its own for it.
+    let labs = labs.min(plans.len() / 2);
+    if args.part.is_some() || labs < 2 {
+        return Ok(None);
+    }
+    let directory = match &args.into {
+        Some(directory) => directory.clone(),
+        None => store::new_run(&args.runs, "matrix").map_err(Refused::failed)?,
+    };
+    let failed = |error: std::io::Error| Refused::failed(format!("start a lab: {error}"));
+    let us = std::env::current_exe().map_err(failed)?;
+    let seed = args.seeds.0.start();
+    let begun = Instant::now();
+    let parts = (1..=labs).map(|part| {
+        let mut lab = Command::new(&us);
+        lab.args(["matrix", "--lab", "--seeds", &format!("{seed}..{seed}")])
+            .args(["--part", &format!("{part}/{labs}"), "--into"])
+            .arg(&directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        if let Some(only) = &args.only {
+            lab.args(["--only", only]);
+        }
+        if let Some(program) = &args.node_binary {
+            lab.arg("--node-binary").arg(program);
+        }
+        lab.spawn()
+    });
+    let mut started: Vec<Child> = Vec::new();
+    let mut trouble = None;
+    for part in parts {
+        match part {
+            Ok(child) => started.push(child),
+            Err(error) => trouble = Some(failed(error)),
+        }
+    }
+    for child in &mut started {
+        // What it found is in its cells; what it lacks is found out below.
+        if let Err(error) = child.wait() {
+            trouble = Some(failed(error));
+        }
+    }
+    if let Some(trouble) = trouble {
+        return Err(trouble);
+    }
+    let args = MatrixArgs {
+        into: Some(directory.clone()),
+        ..args.clone()
+    };
+    let (missing, there) = on_lab(&args)?;
+    if let Some(first) = missing.first() {
+        return Err(Refused::failed(format!(
+            "run {} of the cells, {} first: their lab ended early; the same command with --into {} \
+             goes on",
+            missing.len(),
+            first.name,
+            directory.display()
+        )));
+    }
+    let verdicts = all_verdicts(&args, &directory)?;
+    let text = serde_json::to_vec_pretty(&summarise(verdicts)).expect("a verdict has a form");
+    store::write_file(&directory.join(VERDICT), &text).map_err(Refused::failed)?;
+    let runs = format!(
+        "{} runs on hosts of {labs} labs in {:.0} s",
+        plans.len(),
+        begun.elapsed().as_secs_f64()
+    );
+    tabled(&there, &directory, &runs, charset).map(Some)
+}
+
+/// The verdicts on all cells that are in a directory.
+fn all_verdicts(args: &MatrixArgs, directory: &Path) -> Result<Vec<RunVerdict>, Refused> {
+    let seed = *args.seeds.0.start();
+    let cells = wanted(args.only.as_deref())?.into_iter();
+    let plans = cells.filter_map(|(.., plan)| for_hosts(&plan, seed));
+    let found = plans.filter_map(|plan| {
+        let place = directory.join(format!("{}-s{seed}", plan.name));
+        carried_out_in(&place, &plan)
+    });
+    Ok(found.collect())
 }
 
 /// The verdict in that directory, if it is on that plan.

@@ -11,7 +11,7 @@ use super::partition::Grudge;
 use super::schedule::AtStep;
 use super::target::{self, Target};
 use super::{Nemesis, NemesisError, net};
-use crate::cluster::{Cluster, DbError, Failure, Leaders, Processes};
+use crate::cluster::{Clocks, Cluster, DbError, Failure, Leaders, Processes};
 use crate::remote::on_all;
 
 /// Breaks the hosts of a cluster, remembers what is broken, and mends it.
@@ -23,6 +23,8 @@ pub struct Faults {
     near: Vec<usize>,
     killed: BTreeSet<usize>,
     paused: BTreeSet<usize>,
+    /// Those whose clocks may be wrong.
+    skewed: BTreeSet<usize>,
 }
 
 /// What is done to the process on a node.
@@ -50,14 +52,14 @@ impl Faults {
     #[must_use]
     pub fn new(cluster: Arc<Cluster>, rng: ChaCha8Rng) -> Self {
         let near = (0..cluster.nodes.len()).collect();
-        let (killed, paused) = (BTreeSet::new(), BTreeSet::new());
         Self {
             cluster,
             rng,
             grudge: None,
             near,
-            killed,
-            paused,
+            killed: BTreeSet::new(),
+            paused: BTreeSet::new(),
+            skewed: BTreeSet::new(),
         }
     }
 
@@ -70,10 +72,12 @@ impl Faults {
         let healed = self.heal().await;
         let resumed = self.undo(Blow::Resume).await;
         let started = self.undo(Blow::Start).await;
+        let set_right = self.reset_clocks().await;
         let parts = [
             ("network", healed?),
             ("resumed", resumed?),
             ("started", started?),
+            ("clocks", set_right?),
         ];
         Ok(Value::map(parts))
     }
@@ -229,6 +233,63 @@ impl Faults {
         ]))
     }
 
+    fn clocks(&self) -> Result<&dyn Clocks, NemesisError> {
+        let clocks = self.cluster.db.clocks();
+        clocks.ok_or_else(|| unable("clock", "clocks of its own"))
+    }
+
+    async fn set_clocks(&mut self, order: &Invocation) -> Result<Value, NemesisError> {
+        let (_, chosen) = self.choose(order).await?;
+        let number = |name| order.value.get(name).and_then(Value::as_int).unwrap_or(0);
+        let (by_ms, percent) = (number("by-ms"), number("rate-percent"));
+        self.skewed.extend(&chosen);
+        let proofs = self.deal_clocks(&chosen, by_ms, percent).await?;
+        Ok(Value::map([
+            ("nodes", self.cluster.names(chosen)),
+            ("by-ms", Value::Int(by_ms)),
+            ("rate-percent", Value::Int(percent)),
+            ("proven", Value::Bool(true)),
+            ("proof", Value::str(&proofs)),
+        ]))
+    }
+
+    /// Sets the clocks right of all who can be told: who is paused is told later, and who was
+    /// killed starts with clocks that are right.
+    async fn reset_clocks(&mut self) -> Result<Value, NemesisError> {
+        let silent = |node: &usize| self.killed.contains(node) || self.paused.contains(node);
+        let chosen: Vec<usize> = self
+            .skewed
+            .iter()
+            .copied()
+            .filter(|node| !silent(node))
+            .collect();
+        if chosen.is_empty() {
+            return Ok(Value::map([("nodes", Value::List(Vec::new()))]));
+        }
+        let proofs = self.deal_clocks(&chosen, 0, 0).await?;
+        self.skewed.retain(|node| !chosen.contains(node));
+        Ok(Value::map([
+            ("nodes", self.cluster.names(chosen)),
+            ("proven", Value::Bool(true)),
+            ("proof", Value::str(&proofs)),
+        ]))
+    }
+
+    async fn deal_clocks(
+        &self,
+        chosen: &[usize],
+        by_ms: i64,
+        percent: i64,
+    ) -> Result<String, NemesisError> {
+        let clocks = self.clocks()?;
+        let proofs = on_all(chosen, async |position| {
+            let node = &self.cluster.nodes[*position];
+            let set = clocks.set(node, by_ms, percent).await;
+            set.map_err(|error| host("clock", &error))
+        });
+        Ok(proofs.await?.join("; "))
+    }
+
     /// What the nodes say of themselves; whoever does not answer is not in it.
     async fn statuses(&self) -> Result<Value, NemesisError> {
         match self.cluster.db.statuses(&self.cluster.nodes) {
@@ -259,6 +320,8 @@ impl Nemesis for Faults {
             "pause" => self.strike(Blow::Pause, order).await,
             "resume" => self.undo(Blow::Resume).await,
             "promote" => self.promote().await,
+            "clock" => self.set_clocks(order).await,
+            "reset-clock" => self.reset_clocks().await,
             "status" => self.statuses().await,
             other => Err(no_target(other, "no such fault is known")),
         }

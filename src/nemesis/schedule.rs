@@ -66,7 +66,8 @@ pub enum FaultKind {
     Kill,
     /// The system's process is stopped with SIGSTOP, and goes on.
     Pause,
-    /// Clocks jump, or run at another rate, until they are set right. In memory only.
+    /// Clocks jump, or run at another rate, until they are set right. On hosts, those of the
+    /// reference nodes' processes: a process that is killed comes back with clocks that are right.
     Clock,
     /// What clients ask arrives, and arrives again a little later. In memory only.
     Repeat,
@@ -111,8 +112,8 @@ impl FaultKind {
     #[must_use]
     pub fn is_for_hosts(self) -> bool {
         match self {
-            Self::Partition | Self::Kill | Self::Pause => true,
-            Self::Clock | Self::Repeat | Self::Slow => false,
+            Self::Partition | Self::Kill | Self::Pause | Self::Clock => true,
+            Self::Repeat | Self::Slow => false,
         }
     }
 

@@ -28,13 +28,6 @@ pub const COLUMNS: [&str; 10] = [
 /// same order; a campaign that was ended early has fewer.
 #[must_use]
 pub fn rows(plans: &[Plan], runs: &[RunVerdict]) -> Vec<Vec<String>> {
-    let mut trials: Vec<(&Plan, Vec<&RunVerdict>)> = Vec::new();
-    for (plan, run) in plans.iter().zip(runs) {
-        match trials.iter_mut().find(|(first, _)| first.name == plan.name) {
-            Some((_, seeds)) => seeds.push(run),
-            None => trials.push((plan, vec![run])),
-        }
-    }
     let of_trial = |(plan, runs): &(&Plan, Vec<&RunVerdict>)| {
         let claims = plan.expect.iter();
         let of_claim = |(claim, expected): (&Claim, &Expected)| row(plan, runs, *claim, *expected);
@@ -42,7 +35,41 @@ pub fn rows(plans: &[Plan], runs: &[RunVerdict]) -> Vec<Vec<String>> {
         rows.extend(unequal(plan, runs));
         rows
     };
-    trials.iter().flat_map(of_trial).collect()
+    by_trial(plans, runs).iter().flat_map(of_trial).collect()
+}
+
+/// Whether several seeds together came out as expected: what must hold did so with every seed,
+/// and what must break broke with one at least.
+#[must_use]
+pub fn as_expected(plans: &[Plan], runs: &[RunVerdict]) -> bool {
+    let of = |run: &&RunVerdict, claim: Claim, met: fn(&ClaimVerdict) -> bool| {
+        run.claims.iter().any(|one| one.claim == claim && met(one))
+    };
+    by_trial(plans, runs).iter().all(|(plan, runs)| {
+        let sound = runs.iter().all(|run| run.is_sound());
+        sound
+            && plan.expect.iter().all(|(claim, expected)| match expected {
+                Expected::Violated => {
+                    let breaks = |one: &ClaimVerdict| one.verdict == Verdict::Violated;
+                    runs.iter().any(|run| of(run, *claim, breaks))
+                }
+                Expected::Held | Expected::Any => runs
+                    .iter()
+                    .all(|run| of(run, *claim, |one| one.as_expected)),
+            })
+    })
+}
+
+/// The runs of each trial, which are those of plans of the same name.
+fn by_trial<'a>(plans: &'a [Plan], runs: &'a [RunVerdict]) -> Vec<(&'a Plan, Vec<&'a RunVerdict>)> {
+    let mut trials: Vec<(&Plan, Vec<&RunVerdict>)> = Vec::new();
+    for (plan, run) in plans.iter().zip(runs) {
+        match trials.iter_mut().find(|(first, _)| first.name == plan.name) {
+            Some((_, seeds)) => seeds.push(run),
+            None => trials.push((plan, vec![run])),
+        }
+    }
+    trials
 }
 
 /// A row for a trial after which members differed for good, in some run.
@@ -233,7 +260,10 @@ mod tests {
             "1 of 2",
         ];
         assert_eq!(tallied(&runs), [expected]);
+        assert!(as_expected(&plans, &runs), "it breaks with one seed");
+        assert!(!as_expected(&plans[1..], &runs[1..]), "with none");
         runs[1].recovery.equal = Some(false);
+        assert!(!as_expected(&plans, &runs), "the nodes differ");
         let both = tallied(&runs);
         assert_eq!(
             (both.len(), both[1][5].as_str()),

@@ -359,6 +359,12 @@ impl RunVerdict {
     /// Whether every claim came out as the plan says it must.
     #[must_use]
     pub fn as_expected(&self) -> bool {
+        self.is_sound() && self.claims.iter().all(|claim| claim.as_expected)
+    }
+
+    /// Whether there was something to judge, and no trouble that no claim tells of.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
         let judged = !matches!(self.status, Status::NotValid | Status::NothingToCheck);
         // Nodes that differ for good are no success of a mode that is accused of nothing.
         let accused = self
@@ -366,7 +372,7 @@ impl RunVerdict {
             .iter()
             .any(|claim| claim.verdict == Verdict::Violated);
         let settled = accused || self.recovery.equal != Some(false);
-        judged && settled && self.claims.iter().all(|claim| claim.as_expected)
+        judged && settled
     }
 
     /// Whether the plan says anything about what must come out.

@@ -24,8 +24,10 @@ use super::paths::{Steps, path};
 use crate::Budget;
 use crate::calls::Calls;
 use crate::hash::Table;
+use crate::linearizable::cores::{on_cores, workers};
 
-/// From how many pairs a short circle is looked for.
+/// Of how many sessions it is told why they have no order, and from how many pairs of each a short
+/// circle is looked for.
 const TRACED: usize = 24;
 
 #[derive(Clone, Default)]
@@ -74,7 +76,8 @@ struct Views<'a> {
     cursor: Vec<u32>,
     /// And of each write where its pairs begin, of those sorted by their second.
     heads: Vec<u32>,
-    found: Found,
+    /// How many reads returned one of several values.
+    power: usize,
 }
 
 /// A circle, or a write before a read of the initial value.
@@ -86,8 +89,11 @@ enum Broken {
 /// Judges PRAM, or causal memory, which must have no circle in its causality. None if the
 /// budget was spent.
 ///
-/// **Cost**: for each session what comes into its sight: for PRAM about O(n) in all, for causal
-/// memory O(n k); more where many writes move.
+/// Sessions are judged on all cores. What is told of the first that cannot be is found out
+/// afterwards, so that it does not depend on how many cores there are.
+///
+/// **Cost**: for each session what comes into its sight, so O(n k) with k sessions; more where
+/// many writes move. Five bytes a row for each core, and nine more where circles are looked for.
 pub(super) fn judge(
     calls: &Calls,
     rows: &Rows,
@@ -95,43 +101,82 @@ pub(super) fn judge(
     order: Option<&[u32]>,
     budget: &Budget,
 ) -> Option<Found> {
-    let mut views = Views {
-        calls,
-        rows,
-        causal,
-        order,
-        session: 0,
-        places: vec![NONE; rows.len()],
-        settled: vec![false; rows.len()],
-        upto: vec![0; rows.sessions()],
-        keys: vec![OnKey::default(); rows.keys.len()],
-        touched_keys: Vec::new(),
-        touched_sessions: Vec::new(),
-        pairs: Vec::new(),
-        against: false,
-        taken: Vec::new(),
-        cursor: Vec::new(),
-        heads: Vec::new(),
-        found: Found::default(),
+    let workers = workers(rows.len());
+    let sessions = narrow(rows.sessions());
+    let shares: Vec<u32> = (0..narrow(workers)).collect();
+    let judged = on_cores(shares, |first| {
+        let mut views = Views::new(calls, rows, causal, order);
+        let mut broken = Vec::new();
+        for session in (first..sessions).step_by(workers) {
+            if budget.is_spent() {
+                return None;
+            }
+            if views.judge(session).is_some() {
+                broken.push(session);
+            }
+            views.clear();
+        }
+        Some((views.power, broken))
+    });
+    let judged = judged.into_iter().collect::<Option<Vec<_>>>()?;
+    let mut broken: Vec<u32> = judged
+        .iter()
+        .flat_map(|(_, broken)| broken)
+        .copied()
+        .collect();
+    broken.sort_unstable();
+    let mut found = Found {
+        count: broken.len(),
+        power: judged.iter().map(|(power, _)| power).sum::<usize>() + broken.len(),
+        ..Found::default()
     };
-    for session in 0..narrow(rows.sessions()) {
-        if budget.is_spent() {
-            return None;
-        }
-        views.session = session;
-        let mut broken = views.view().err();
-        if broken.is_none() && (views.against || views.order.is_none()) && views.has_circle() {
-            broken = Some(Broken::Circle);
-        }
-        if let Some(broken) = broken {
-            views.report(&broken);
+    if broken.is_empty() {
+        return Some(found);
+    }
+    let mut views = Views::new(calls, rows, causal, order);
+    for session in broken.into_iter().take(TRACED) {
+        let finding = views.judge(session).and_then(|broken| views.told(&broken));
+        if let Some(finding) = finding {
+            found.keep(finding);
         }
         views.clear();
     }
-    Some(views.found)
+    Some(found)
 }
 
-impl Views<'_> {
+impl<'a> Views<'a> {
+    fn new(calls: &'a Calls, rows: &'a Rows, causal: bool, order: Option<&'a [u32]>) -> Self {
+        Self {
+            calls,
+            rows,
+            causal,
+            order,
+            session: 0,
+            places: vec![NONE; rows.len()],
+            settled: vec![false; rows.len()],
+            upto: vec![0; rows.sessions()],
+            keys: vec![OnKey::default(); rows.keys.len()],
+            touched_keys: Vec::new(),
+            touched_sessions: Vec::new(),
+            pairs: Vec::new(),
+            against: false,
+            taken: Vec::new(),
+            cursor: Vec::new(),
+            heads: Vec::new(),
+            power: 0,
+        }
+    }
+
+    /// Why there is no order for a session, if there is none.
+    fn judge(&mut self, session: u32) -> Option<Broken> {
+        self.session = session;
+        if let Err(broken) = self.view() {
+            return Some(broken);
+        }
+        let circle = (self.against || self.order.is_none()) && self.has_circle();
+        circle.then_some(Broken::Circle)
+    }
+
     fn key(&mut self, key: u32) -> &mut OnKey {
         let on = &mut self.keys[key as usize];
         if on.seen == 0 && on.reads.is_empty() {
@@ -242,7 +287,7 @@ impl Views<'_> {
         let before = on.value.filter(|value| *value != source);
         on.value = Some(source);
         let unsettled = std::mem::take(&mut on.unsettled);
-        self.found.power += usize::from(choice);
+        self.power += usize::from(choice);
         if let Some(before) = before {
             self.pair(before, source)?;
             if self.settled[source as usize] {
@@ -390,12 +435,8 @@ impl Views<'_> {
         done < all
     }
 
-    fn report(&mut self, broken: &Broken) {
-        self.found.count += 1;
-        self.found.power += 1;
-        if self.found.count > TRACED {
-            return;
-        }
+    /// In words; none if it cannot be traced.
+    fn told(&self, broken: &Broken) -> Option<Finding> {
         let rows = self.rows;
         let more = |write: u32| {
             let before = self.pairs.iter().filter(|(_, other)| *other == write);
@@ -430,9 +471,7 @@ impl Views<'_> {
                     .pairs
                     .last()
                     .map(|&(one, other)| (vec![one, other], one, other));
-                let Some((mut proof, one, other)) = shortest.or(last) else {
-                    return;
-                };
+                let (mut proof, one, other) = shortest.or(last)?;
                 self.explain(&mut proof);
                 let (one, other) = (
                     written(self.calls, rows, one),
@@ -451,11 +490,11 @@ impl Views<'_> {
         } else {
             "with what the order of each session and its own reads ask for"
         };
-        self.found.keep(Finding {
+        Some(Finding {
             name,
             rows: proof,
             conclusion: format!("For {session}, {own}, {why}"),
-        });
+        })
     }
 
     /// Adds the session's reads that show the pairs on the way.

@@ -7,6 +7,7 @@
 //! one request.
 
 mod client;
+mod clocks;
 mod failover;
 mod operator;
 mod session;

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use super::failover::{self, Consulted};
 use super::{CLIENT_PORT, Crowd, HOME, Nodes, START_LIMIT, testimony};
 use crate::cluster::{
-    Db, DbError, Equal, Failure, Job, Leaders, Node, Processes, Steps, Testimony,
+    Clocks, Db, DbError, Equal, Failure, Job, Leaders, Node, Processes, Steps, Testimony,
 };
 use crate::remote::on_all;
 use crate::systems::http::in_words;
@@ -29,7 +29,7 @@ const OBSERVE_LIMIT: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_millis(10);
 
 impl Nodes {
-    async fn ask<T: DeserializeOwned>(
+    pub(super) async fn ask<T: DeserializeOwned>(
         &self,
         node: &Node,
         path: &str,
@@ -178,7 +178,7 @@ pub(super) fn number(number: u64) -> Value {
     Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
-fn system(doing: &str, node: &str, cause: String) -> DbError {
+pub(super) fn system(doing: &str, node: &str, cause: String) -> DbError {
     DbError::System {
         doing: doing.to_owned(),
         node: node.to_owned(),
@@ -356,6 +356,10 @@ impl Db for Nodes {
     }
 
     fn steps(&self) -> Option<&dyn Steps> {
+        Some(self)
+    }
+
+    fn clocks(&self) -> Option<&dyn Clocks> {
         Some(self)
     }
 

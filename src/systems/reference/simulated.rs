@@ -14,6 +14,7 @@ use fixtures::config::{Mode, Replication, Switch};
 use fixtures::drive::sim::{Event, Network, Outcome, Sim};
 use fixtures::failpoint::{Action, Arm, Failpoint};
 use fixtures::protocol::{Promoted, Request, Response, Status};
+use fixtures::record::Record;
 use fixtures::replica::{self, MILLISECOND, Replica, Token};
 use workloads::generator::Invocation;
 
@@ -367,8 +368,9 @@ where
             let Some(status) = status else { continue };
             let name = &self.names[node];
             if self.crowd == Crowd::Led {
-                let mut records = Vec::new();
-                while let Some(page) = self.sim.log(node, 1 + records.len() as u64)
+                let mut records: Vec<Record> = Vec::new();
+                let after = |records: &[Record]| records.last().map_or(0, |last| last.position);
+                while let Some(page) = self.sim.log(node, 1 + after(&records))
                     && !page.records.is_empty()
                 {
                     records.extend(page.records);

@@ -32,10 +32,12 @@ pub(super) fn statuses<'a>(told: impl IntoIterator<Item = &'a Status>) -> Value 
     Value::map(told.into_iter().map(part))
 }
 
-/// A node's log up to where it has applied it, as a list of what identifies its records: for a
-/// write the client and its count, for the opening of an epoch that epoch, less than zero. None
-/// if it no longer has its beginning, or nothing.
+/// What a node has of its log, up to where it has applied it, as a list of what identifies its
+/// records: for a write the client and its count, for the opening of an epoch that epoch, less
+/// than zero. If the beginning is gone, the argument says at which position it begins. None if it
+/// has nothing.
 pub(super) fn node_log(node: &Arc<str>, applied: u64, records: &[Record]) -> Option<Testimony> {
+    let first = records.first()?.position;
     let within = records
         .iter()
         .take_while(|record| record.position <= applied);
@@ -43,12 +45,15 @@ pub(super) fn node_log(node: &Arc<str>, applied: u64, records: &[Record]) -> Opt
         Command::Noop => Value::Int(-signed(record.epoch)),
         Command::Write { id, .. } => Value::Int(signed(id.client) << 32 | signed(id.number)),
     };
-    let begins = records.first().is_some_and(|record| record.position == 1);
-    begins.then(|| Testimony {
+    Some(Testimony {
         node: Arc::clone(node),
         f: "node-log",
         key: Value::str(node),
-        argument: Value::Nil,
+        argument: if first == 1 {
+            Value::Nil
+        } else {
+            number(first)
+        },
         result: Value::List(within.map(name).collect()),
     })
 }
