@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::campaign::{self, CampaignVerdict};
 use crate::commands::check::Speech;
@@ -13,6 +14,7 @@ use crate::commands::{Format, json};
 use crate::image::Layer;
 use crate::inventory::Host;
 use crate::lab::{Entered, LabSpec};
+use crate::live::{Held, Screen};
 use crate::plan::Plan;
 use crate::progress::Mode;
 use crate::report::table::{Charset, plain, render};
@@ -232,7 +234,8 @@ pub fn main() -> u8 {
             return error.print().map_or(USAGE, |()| code);
         }
     };
-    log_to_stderr(cli.verbose);
+    let held = cli.command.is_watched().then(Held::default);
+    log_to_stderr(cli.verbose, held.as_ref());
     let charset = if cli.ascii || !speaks_utf8() {
         Charset::Ascii
     } else {
@@ -268,7 +271,7 @@ pub fn main() -> u8 {
         Command::Prune(args) => told(commands::prune::run(&args)),
         Command::Diff(args) => told(commands::diff::run(&args, width(), charset)),
         Command::Ci(args) => coded(commands::ci::run(&args, &github(), charset)),
-        Command::Merge(args) => coded(commands::merge::run(&args)),
+        Command::Merge(args) => coded(commands::merge::run(&args, charset)),
         Command::Export(args) => told(commands::export::run(&args)),
         Command::Serve(args) => told(commands::serve::run(&args, say).map(|()| String::new())),
         Command::Lab(args) => lab::command::run(&args, &mut std::io::stdout())
@@ -285,13 +288,30 @@ pub fn main() -> u8 {
             Ok(0)
         }
     };
+    let held = held.map(|held| held.take()).unwrap_or_default();
+    if !held.is_empty() {
+        complain(String::from_utf8_lossy(&held).trim_end());
+    }
     done.unwrap_or_else(|Refusal(code, sentence)| {
         complain(&sentence);
         code
     })
 }
 
-fn log_to_stderr(verbose: u8) {
+impl Command {
+    /// Whether somebody watches it on the whole screen, on which no line of the log may stand.
+    fn is_watched(&self) -> bool {
+        let common = match self {
+            Self::Run(args) => &args.common,
+            Self::Demo(args) => &args.common,
+            _ => return false,
+        };
+        common.live || common.progress == Mode::Live
+    }
+}
+
+/// To standard error, or to where lines are held until the screen is given back.
+fn log_to_stderr(verbose: u8, held: Option<&Held>) {
     let level = match verbose {
         0 => "schism=warn",
         1 => "schism=info",
@@ -300,7 +320,10 @@ fn log_to_stderr(verbose: u8) {
     let filter = tracing_subscriber::EnvFilter::new(level);
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(match held {
+            Some(held) => BoxMakeWriter::new(held.clone()),
+            None => BoxMakeWriter::new(std::io::stderr),
+        })
         .with_target(false)
         .without_time()
         .init();
@@ -667,13 +690,16 @@ async fn stop_on_signal(stop: Arc<AtomicBool>, progress: Mode) {
         }
         if stop.swap(true, Ordering::Relaxed) {
             if progress == Mode::Live {
-                crate::live::Screen::give_back();
+                Screen::give_back();
             }
             std::process::exit(i32::from(INTERRUPTED));
         }
-        complain(
-            "stopping: faults are healed and what was recorded is judged; again to end at once",
-        );
+        // On the screen the phases say so.
+        if progress != Mode::Live {
+            complain(
+                "stopping: faults are healed and what was recorded is judged; again to end at once",
+            );
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::plan::{Plan, SystemName};
 use crate::report::verdict::Status;
 use crate::simulate::{judge, simulate};
 
-const TRIALS: [&str; 27] = [
+const TRIALS: [&str; 28] = [
     include_str!("../trials/bugs/ack-before-fsync-multi-leader.toml"),
     include_str!("../trials/bugs/ack-before-fsync-raft.toml"),
     include_str!("../trials/bugs/ack-before-fsync.toml"),
@@ -41,6 +41,7 @@ const TRIALS: [&str; 27] = [
     include_str!("../trials/bugs/stale-cas.toml"),
     include_str!("../trials/bugs/stale-transaction-lock.toml"),
     include_str!("../trials/bugs/stale-transaction.toml"),
+    include_str!("../trials/bugs/transfer-checked-early.toml"),
     include_str!("../trials/bugs/vote-twice.toml"),
 ];
 

@@ -343,6 +343,7 @@ fn exposing(bug: Bug) -> Result<(Plan, Claim), &'static str> {
         | Bug::SnapshotMissesLastEntry
         | Bug::StaleCas => Err("the tests of the nodes themselves show it: cargo test -p fixtures"),
         Bug::StaleTransaction => Err("cargo test --test workloads shows it"),
+        Bug::TransferCheckedEarly => Err("cargo test --test selftest shows it"),
         Bug::VoteTwice => Err("cargo test --test observed shows it"),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::Budget;
 use crate::calls::Calls;
+use crate::linearizable::cores::cores;
 
 /// Calls sorted by object; of one object they keep the order of their starts.
 #[derive(Clone, Debug, Default)]
@@ -85,11 +86,6 @@ impl ByKey {
     ) -> (Vec<S>, bool) {
         on_all_cores(self.len(), budget, state, work)
     }
-}
-
-/// How many threads can run at once.
-pub(crate) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Does `work` for all numbers below `count`, on all cores, each core with a state of its own and

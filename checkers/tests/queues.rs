@@ -101,7 +101,38 @@ fn delivered(calls: &[Made]) -> Vec<(Value, usize, usize)> {
     all
 }
 
-fn defined(calls: &[Made]) -> BTreeMap<&'static str, i64> {
+/// How many of the missing can have been taken, each by another that began in time.
+fn matched(missing: &[u64], takers: &[u64]) -> usize {
+    fn place(
+        one: usize,
+        (missing, takers): (&[u64], &[u64]),
+        owner: &mut [Option<usize>],
+        seen: &mut [bool],
+    ) -> bool {
+        for taker in 0..takers.len() {
+            if takers[taker] > missing[one] || std::mem::replace(&mut seen[taker], true) {
+                continue;
+            }
+            let free = match owner[taker] {
+                None => true,
+                Some(other) => place(other, (missing, takers), owner, seen),
+            };
+            if free {
+                owner[taker] = Some(one);
+                return true;
+            }
+        }
+        false
+    }
+    let mut owner = vec![None; takers.len()];
+    let all = (0..missing.len()).filter(|&one| {
+        let mut seen = vec![false; takers.len()];
+        place(one, (missing, takers), &mut owner, &mut seen)
+    });
+    all.count()
+}
+
+fn defined(calls: &[Made], order: Order) -> BTreeMap<&'static str, i64> {
     let out = delivered(calls);
     let enqueues = || calls.iter().filter(|c| c.f == "enqueue");
     let mut counts: BTreeMap<&'static str, i64> = BTreeMap::new();
@@ -112,22 +143,35 @@ fn defined(calls: &[Made]) -> BTreeMap<&'static str, i64> {
         .map(|c| &c.argument)
         .chain(out.iter().map(|(v, _, _)| v))
         .collect();
-    let drains = calls.iter().filter(|c| c.f == "drain");
-    let drained = drains
-        .clone()
-        .filter(|c| c.kind == Kind::Ok)
-        .map(|c| c.begins)
-        .max();
-    let dequeues = calls
+    let limit = |c: &Made| {
+        c.argument
+            .as_int()
+            .map(|most| usize::try_from(most).expect("few"))
+    };
+    let emptied = calls
         .iter()
-        .filter(|c| c.f == "dequeue" && c.kind == Kind::Info)
-        .count();
-    let crashed = drains.filter(|c| c.kind == Kind::Info);
-    let taken: Option<i64> = crashed
-        .map(|c| c.argument.as_int())
-        .try_fold(i64::try_from(dequeues).expect("few"), |sum, most| {
-            Some(sum + most?)
+        .filter(|c| c.f == "drain" && c.kind == Kind::Ok)
+        .filter(|c| match &c.result {
+            Value::List(items) => limit(c).is_none_or(|most| items.len() < most),
+            _ => false,
         });
+    let drained = emptied.map(|c| c.begins).max();
+    // By start, once for each element that can have been taken.
+    let takers: Vec<u64> = calls
+        .iter()
+        .filter(|c| c.kind == Kind::Info && c.f != "enqueue")
+        .flat_map(|c| {
+            let most = if c.f == "dequeue" {
+                1
+            } else {
+                limit(c).unwrap_or(99)
+            };
+            std::iter::repeat_n(c.begins, most)
+        })
+        .collect();
+    let place_of = |c: &Made| calls.iter().position(|other| std::ptr::eq(c, other));
+    // By element: when it had to be out.
+    let mut missing: Vec<u64> = Vec::new();
     let (mut candidates, mut open) = (0, 0);
     for value in values {
         let own = || enqueues().filter(|c| c.argument == *value);
@@ -139,6 +183,30 @@ fn defined(calls: &[Made]) -> BTreeMap<&'static str, i64> {
             .count();
         let certain = before.saturating_sub(times);
         candidates += certain;
+        let mut until = None;
+        if certain > 0 && attempted == 1 {
+            let put = own().find(|c| c.kind != Kind::Fail).expect("it was tried");
+            for later in enqueues().filter(|c| c.kind != Kind::Fail) {
+                let same =
+                    enqueues().filter(|c| c.kind != Kind::Fail && c.argument == later.argument);
+                let taken: Vec<_> = out
+                    .iter()
+                    .filter(|(v, _, _)| *v == later.argument)
+                    .collect();
+                let follows = match order {
+                    Order::None => false,
+                    Order::Producer => {
+                        later.process == put.process && place_of(later) > place_of(put)
+                    }
+                    Order::Fifo => later.begins > put.ends,
+                };
+                if follows && same.count() == 1 && taken.len() == 1 {
+                    let ends = calls[taken[0].1].ends;
+                    until = Some(until.unwrap_or(u64::MAX).min(ends));
+                }
+            }
+        }
+        missing.extend(std::iter::repeat_n(until.unwrap_or(u64::MAX), certain));
         open += sure.saturating_sub(times) - certain.min(sure.saturating_sub(times));
         add(
             "recovered",
@@ -162,9 +230,7 @@ fn defined(calls: &[Made]) -> BTreeMap<&'static str, i64> {
             add("phantom", usize::from(over < began.min()));
         }
     }
-    let most = taken.map_or(candidates, |most| {
-        usize::try_from(most).expect("few").min(candidates)
-    });
+    let most = matched(&missing, &takers);
     add("lost", candidates - most);
     add("undecided", open + most);
 
@@ -225,7 +291,7 @@ fn queues_agree_with_their_definition() {
             order: [Order::None, Order::Producer, Order::Fifo][rng.random_range(0..3)],
         };
         let report = queue.check(&history(&calls), &Budget::unlimited());
-        let expected = defined(&calls);
+        let expected = defined(&calls, queue.order);
         let of = |name: &str| expected.get(name).copied().unwrap_or(0);
         for name in [
             "lost",

@@ -5,9 +5,11 @@
 //! terminal, which it gives back whatever happens.
 
 mod draw;
+mod held;
 mod screen;
 mod view;
 
 pub use draw::draw;
+pub use held::Held;
 pub use screen::Screen;
 pub use view::View;

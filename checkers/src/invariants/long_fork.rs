@@ -1,7 +1,10 @@
 //! Long forks; the page is `checkers/pages/long-fork.md`.
 
+use std::hash::BuildHasher;
+
 use super::findings::{Findings, anomaly, before};
 use super::write_once::{Read, WriteOnce};
+use crate::by_key::narrow;
 use crate::calls::Calls;
 use crate::hash::Table;
 use crate::{Anomaly, Budget, Checker, Report};
@@ -25,6 +28,29 @@ struct Group {
 }
 
 impl Group {
+    /// Reads of the same keys, of which there is one at least.
+    fn of(once: &WriteOnce, reads: &[u32]) -> Self {
+        let read = once.reads[reads[0] as usize];
+        let most = once.looked(&read).count();
+        let width = most.div_ceil(64);
+        let mut masks = vec![0; reads.len() * width];
+        let mut calls = Vec::with_capacity(reads.len());
+        for (mask, &read) in masks.chunks_mut(width).zip(reads) {
+            let read = &once.reads[read as usize];
+            for (bit, (_, seen)) in once.looked(read).enumerate() {
+                mask[bit / 64] |= u64::from(seen) << (bit % 64);
+            }
+            calls.push(read.call);
+        }
+        Self {
+            read,
+            most: narrow(most),
+            width,
+            masks,
+            calls,
+        }
+    }
+
     fn mask(&self, read: u32) -> &[u64] {
         let start = read as usize * self.width;
         &self.masks[start..start + self.width]
@@ -48,8 +74,7 @@ impl Group {
     /// Pairs of reads of which neither saw all that the other saw: between neighbours by how
     /// much they saw there is one if there is any.
     fn forks(&self, once: &WriteOnce) -> Vec<(u32, u32)> {
-        let count = u32::try_from(self.calls.len()).expect("calls are numbered with 32 bits");
-        let mut order: Vec<u32> = (0..count).collect();
+        let mut order: Vec<u32> = (0..narrow(self.calls.len())).collect();
         order.sort_unstable_by(|&one, &other| {
             let by_count = self.count(one).cmp(&self.count(other));
             let by_mask = || self.mask(one).cmp(self.mask(other));
@@ -62,6 +87,75 @@ impl Group {
     }
 }
 
+/// The reads of two or more keys, those of the same keys together.
+struct Groups {
+    /// Where the reads of each begin; one more than there are groups.
+    starts: Vec<u32>,
+    /// By place among all reads.
+    reads: Vec<u32>,
+}
+
+/// Not one of the groups.
+const NONE: u32 = u32::MAX;
+
+impl Groups {
+    fn of(once: &WriteOnce) -> Self {
+        let keys_of = |read: u32| {
+            let looked = once.looked(&once.reads[read as usize]);
+            looked.map(|(place, _)| place)
+        };
+        // By what the keys are mixed to: the first group. A group's first read tells its keys; the
+        // next group is another that they are mixed to.
+        let mut by_keys: Table<u64, u32> = Table::default();
+        let mut firsts: Vec<(u32, u32)> = Vec::new();
+        let mut starts: Vec<u32> = vec![0];
+        let mut group_of = vec![NONE; once.reads.len()];
+        let hasher = by_keys.hasher().clone();
+        let mut keys: Vec<u32> = Vec::new();
+        for (read, own) in (0..).zip(&mut group_of) {
+            keys.clear();
+            keys.extend(keys_of(read));
+            if keys.len() < 2 || !once.reads[read as usize].only_reads {
+                continue;
+            }
+            let head = by_keys.entry(hasher.hash_one(&*keys)).or_insert(NONE);
+            let mut group = *head;
+            while let Some(&(first, next)) = firsts.get(group as usize)
+                && !keys_of(first).eq(keys.iter().copied())
+            {
+                group = next;
+            }
+            if group == NONE {
+                group = narrow(firsts.len());
+                firsts.push((read, std::mem::replace(head, group)));
+                starts.push(0);
+            }
+            starts[group as usize + 1] += 1;
+            *own = group;
+        }
+        for group in 1..starts.len() {
+            starts[group] += starts[group - 1];
+        }
+        let mut next = starts.clone();
+        let mut reads = vec![0; starts[firsts.len()] as usize];
+        for (read, group) in (0..).zip(group_of).filter(|(_, group)| *group != NONE) {
+            let next = &mut next[group as usize];
+            reads[*next as usize] = read;
+            *next += 1;
+        }
+        Self { starts, reads }
+    }
+
+    fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        let ends = self.starts.windows(2);
+        ends.map(|ends| &self.reads[ends[0] as usize..ends[1] as usize])
+    }
+}
+
 impl Checker for LongFork {
     fn name(&self) -> &'static str {
         "long-fork"
@@ -70,39 +164,13 @@ impl Checker for LongFork {
     fn judge(&self, calls: &Calls, _: &Budget) -> Report {
         let mut findings = Findings::default();
         let once = WriteOnce::of_steps(calls, &mut findings);
-        let mut groups: Vec<Group> = Vec::new();
-        let mut by_keys: Table<Box<[u32]>, usize> = Table::default();
-        let mut keys: Vec<u32> = Vec::new();
-        for read in once.reads.iter().filter(|read| read.only_reads) {
-            keys.clear();
-            keys.extend(once.looked(read).map(|(place, _)| place));
-            if keys.len() < 2 {
-                continue;
-            }
-            let place = by_keys.get(&*keys).copied().unwrap_or_else(|| {
-                by_keys.insert(keys.clone().into(), groups.len());
-                groups.push(Group {
-                    read: *read,
-                    most: u32::try_from(keys.len()).unwrap_or(u32::MAX),
-                    width: keys.len().div_ceil(64),
-                    masks: Vec::new(),
-                    calls: Vec::new(),
-                });
-                groups.len() - 1
-            });
-            let group = &mut groups[place];
-            let start = group.masks.len();
-            group.masks.resize(start + group.width, 0);
-            for (bit, (_, seen)) in once.looked(read).enumerate() {
-                group.masks[start + bit / 64] |= u64::from(seen) << (bit % 64);
-            }
-            group.calls.push(read.call);
-        }
+        let groups = Groups::of(&once);
         let (mut reads, mut partial, mut power) = (0, 0, 0_usize);
         let mut forks = 0_usize;
-        for group in &groups {
+        for group in groups.iter() {
+            let group = &Group::of(&once, group);
             reads += group.calls.len();
-            let places = 0..u32::try_from(group.calls.len()).unwrap_or(u32::MAX);
+            let places = 0..narrow(group.calls.len());
             let in_between = |read: &u32| (1..group.most).contains(&group.count(*read));
             let of_group = places.filter(in_between).count();
             partial += of_group;

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 const FEW: usize = 1 << 16;
 
 /// How many threads so many calls are worth.
-pub(super) fn workers(calls: usize) -> usize {
+pub(crate) fn workers(calls: usize) -> usize {
     // In tests some of the smallest histories are shared as well.
     if cfg!(test) && calls % 7 == 6 {
         return 3;
@@ -19,13 +19,13 @@ pub(super) fn workers(calls: usize) -> usize {
 }
 
 /// How many cores this process may use; the system is asked once, as asking reads files.
-pub(super) fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// So many places in equal shares, in order.
-pub(super) fn shares(count: usize, workers: usize) -> Vec<Range<usize>> {
+pub(crate) fn shares(count: usize, workers: usize) -> Vec<Range<usize>> {
     let share = count.div_ceil(workers).max(1);
     let starts = (0..workers).map(|worker| (worker * share).min(count));
     starts.map(|from| from..(from + share).min(count)).collect()
@@ -33,14 +33,14 @@ pub(super) fn shares(count: usize, workers: usize) -> Vec<Range<usize>> {
 
 /// So many of one thing, in memory that is written at once. What is read before it is written
 /// has its pages put in place twice, and the second time stops all cores.
-pub(super) fn filled<T: Copy>(with: T, count: usize) -> Vec<T> {
+pub(crate) fn filled<T: Copy>(with: T, count: usize) -> Vec<T> {
     let mut all = Vec::with_capacity(count);
     all.resize(count, with);
     all
 }
 
 /// Does a piece of work for each share at the same time; the outcomes in their order.
-pub(super) fn on_cores<S: Send, T: Send>(shares: Vec<S>, work: impl Fn(S) -> T + Sync) -> Vec<T> {
+pub(crate) fn on_cores<S: Send, T: Send>(shares: Vec<S>, work: impl Fn(S) -> T + Sync) -> Vec<T> {
     let work = &work;
     // Tests share the smallest histories, of which a thread is far the most expensive part: all
     // but a few of them are worked on share by share.

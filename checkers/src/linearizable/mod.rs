@@ -38,7 +38,7 @@ mod append;
 mod blocks;
 mod certificate;
 mod container;
-mod cores;
+pub(crate) mod cores;
 mod counter;
 pub(crate) use counter::of_one_step as counter_of_one_step;
 mod elements;

@@ -1,8 +1,5 @@
 //! Everything that was sent to and polled from each log.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
-
 use super::parse::{Act, Door, Start};
 use crate::calls::Calls;
 use crate::history::Kind;
@@ -23,13 +20,27 @@ pub(super) const UNKNOWN: i64 = i64::MIN;
 /// A value that stands for the wish to read on from an offset.
 pub(super) const SEEK: u32 = u32::MAX;
 
-/// All logs of a history: sends and polls by log, within one in the order of the calls.
+/// What was sent to one log and polled from it, in the order of the calls.
+#[derive(Clone, Debug)]
+pub(super) struct Messages {
+    /// The number of its name.
+    pub(super) name: u32,
+    pub(super) sends: Vec<Record>,
+    pub(super) polls: Vec<Record>,
+}
+
+impl Messages {
+    const NONE: Self = Self {
+        name: 0,
+        sends: Vec::new(),
+        polls: Vec::new(),
+    };
+}
+
+/// All logs of a history.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Logs {
-    /// By log: the number of its name, where its sends stand, and where its polls do.
-    pub(super) list: Vec<(u32, Range<usize>, Range<usize>)>,
-    sends: Vec<Record>,
-    polls: Vec<Record>,
+    pub(super) list: Vec<Messages>,
     /// Calls that gave a consumer its logs: process and call, sorted.
     pub(super) starts: Vec<(u32, u32, bool)>,
     /// Whether there is a poll of unknown outcome: others may go on where it ended.
@@ -40,82 +51,76 @@ pub(super) struct Logs {
 }
 
 impl Logs {
-    /// **Cost**: linear; 16 bytes for each value sent or polled, 4 bytes a value.
+    /// **Cost**: linear; 12 bytes a value, and 16 for each that was sent or polled.
     pub(super) fn of(calls: &Calls) -> Self {
         let mut logs = Self::default();
         let mut door = Door::of(calls);
-        let mut counts: Vec<(usize, usize)> = Vec::new();
-        let mut bad: BTreeMap<u32, ()> = BTreeMap::new();
+        // Memory that grows is copied, and what it leaves is lost: mostly there is one log.
+        logs.list.push(Messages {
+            sends: Vec::with_capacity(calls.len()),
+            polls: Vec::with_capacity(calls.len()),
+            ..Messages::NONE
+        });
         for call in 0..narrow(calls.len()) {
             if let Some(start) = door.start(call) {
                 let process = calls.process_place(call);
                 logs.starts.push((process, call, start == Start::Subscribe));
                 continue;
             }
-            let told = door.acts(call, &mut |log, act| {
-                let log = log as usize;
-                if log >= counts.len() {
-                    counts.resize(log + 1, (0, 0));
-                }
-                match act {
-                    Act::Send { .. } => counts[log].0 += 1,
-                    Act::Poll { .. } | Act::Seek { .. } => counts[log].1 += 1,
-                }
-            });
+            let told = door.acts(call, &mut |log, act| logs.take(log, call, act));
             if let Err(reason) = told {
-                bad.insert(call, ());
+                logs.forget(call);
+                logs.unreadable_count += 1;
                 logs.unreadable.get_or_insert((calls.index(call), reason));
+            } else {
+                let outcome = calls.outcome[call as usize];
+                logs.is_doubtful |= outcome == Kind::Info && door.may_poll(call);
             }
         }
-        logs.unreadable_count = bad.len();
         logs.starts.sort_unstable();
-        let (mut sends, mut polls) = (0, 0);
-        for (log, (of_sends, of_polls)) in counts.iter().enumerate() {
-            logs.list
-                .push((door.names[log], sends..sends, polls..polls));
-            sends += of_sends;
-            polls += of_polls;
-        }
-        let nothing = Record {
-            value: 0,
-            call: 0,
-            offset: UNKNOWN,
-        };
-        logs.sends = vec![nothing; sends];
-        logs.polls = vec![nothing; polls];
-        for call in 0..narrow(calls.len()) {
-            if bad.contains_key(&call) {
-                continue;
-            }
-            let outcome = calls.outcome[call as usize];
-            logs.is_doubtful |= outcome == Kind::Info && door.may_poll(call);
-            let told = door.acts(call, &mut |log, act| {
-                let (_, sends, polls) = &mut logs.list[log as usize];
-                let (end, list, value, offset) = match act {
-                    Act::Send { value, offset } => {
-                        (sends, &mut logs.sends, value, offset.unwrap_or(UNKNOWN))
-                    }
-                    Act::Poll { value, offset } => (polls, &mut logs.polls, value, offset),
-                    Act::Seek { offset } => (polls, &mut logs.polls, SEEK, offset),
-                };
-                list[end.end] = Record {
-                    value,
-                    call,
-                    offset,
-                };
-                end.end += 1;
-            });
-            debug_assert!(told.is_ok(), "it could be read before");
+        // What is named by calls alone that cannot be read is a log all the same.
+        logs.list.resize(door.names.len(), Messages::NONE);
+        for (log, name) in logs.list.iter_mut().zip(door.names) {
+            log.name = name;
         }
         logs
     }
 
+    fn take(&mut self, log: u32, call: u32, act: Act) {
+        let log = log as usize;
+        if log >= self.list.len() {
+            self.list.resize(log + 1, Messages::NONE);
+        }
+        let Messages { sends, polls, .. } = &mut self.list[log];
+        let (list, value, offset) = match act {
+            Act::Send { value, offset } => (sends, value, offset.unwrap_or(UNKNOWN)),
+            Act::Poll { value, offset } => (polls, value, offset),
+            Act::Seek { offset } => (polls, SEEK, offset),
+        };
+        list.push(Record {
+            value,
+            call,
+            offset,
+        });
+    }
+
+    /// Forgets what the last call did: half of it could not be read.
+    fn forget(&mut self, call: u32) {
+        for log in &mut self.list {
+            for list in [&mut log.sends, &mut log.polls] {
+                while list.last().is_some_and(|last| last.call == call) {
+                    list.pop();
+                }
+            }
+        }
+    }
+
     pub(super) fn sends(&self, log: usize) -> &[Record] {
-        &self.sends[self.list[log].1.clone()]
+        &self.list[log].sends
     }
 
     pub(super) fn polls(&self, log: usize) -> &[Record] {
-        &self.polls[self.list[log].2.clone()]
+        &self.list[log].polls
     }
 
     /// Whether a process was given its logs after one call and up to another; and whether it

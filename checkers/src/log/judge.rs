@@ -1,13 +1,14 @@
 //! One log: what stands where, who polled it, in which order.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use super::Tally;
 use super::gather::{Logs, Places, Record, SEEK, UNKNOWN};
 use crate::Anomaly;
 use crate::calls::{Calls, NEVER, Rank};
 use crate::explain::of_calls;
+use crate::hash::Table;
 use crate::history::Kind;
 use crate::linearizable::grouping::{high_half, low_half, narrow, pack, word};
 
@@ -52,6 +53,10 @@ pub(super) struct Judge<'a> {
     again: BTreeMap<u32, u32>,
     /// Places with several values.
     mixed: BTreeMap<u32, u32>,
+    /// How many sends did not fail, how many were acknowledged, and how many messages were polled.
+    sent: usize,
+    acknowledged: usize,
+    polled: usize,
 }
 
 impl<'a> Judge<'a> {
@@ -67,7 +72,7 @@ impl<'a> Judge<'a> {
             calls,
             logs,
             log,
-            key: logs.list[log].0,
+            key: logs.list[log].name,
             slots,
             messages: Vec::with_capacity(logs.sends(log).len()),
             places,
@@ -75,6 +80,9 @@ impl<'a> Judge<'a> {
             known: vec![NEVER; count],
             again: BTreeMap::new(),
             mixed: BTreeMap::new(),
+            sent: 0,
+            acknowledged: 0,
+            polled: 0,
         }
     }
 
@@ -82,11 +90,14 @@ impl<'a> Judge<'a> {
         let logs = self.logs;
         let (sends, polls) = (logs.sends(self.log), logs.polls(self.log));
         for send in sends {
-            self.sent(send, tally);
+            self.send(send, tally);
         }
         for poll in polls.iter().filter(|poll| poll.value != SEEK) {
-            self.polled(poll, tally);
+            self.poll(poll, tally);
         }
+        tally.add("sends", self.sent);
+        tally.add("acknowledged", self.acknowledged);
+        tally.add("polled", self.polled);
         self.offsets(tally);
         self.producers(sends, tally);
         let passed = self.consumers(polls, tally);
@@ -118,7 +129,7 @@ impl<'a> Judge<'a> {
         of_calls(self.calls, name, self.key, of, conclusion)
     }
 
-    fn sent(&mut self, send: &Record, tally: &mut Tally) {
+    fn send(&mut self, send: &Record, tally: &mut Tally) {
         let at = send.call as usize;
         let outcome = self.calls.outcome[at];
         let of = self.message(send.value);
@@ -127,14 +138,16 @@ impl<'a> Judge<'a> {
             message.has_failed = true;
             return;
         }
-        tally.add("sends", 1);
-        tally.add("values_sent_again", usize::from(message.send != NOBODY));
+        self.sent += 1;
+        if message.send != NOBODY {
+            tally.add("values_sent_again", 1);
+        }
         message.is_sent_again |= message.send != NOBODY;
         if message.send == NOBODY {
             message.send = send.call;
         }
         if outcome == Kind::Ok {
-            tally.add("acknowledged", 1);
+            self.acknowledged += 1;
             message.is_sure = true;
             if send.offset != UNKNOWN {
                 self.put(of, send);
@@ -142,11 +155,13 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn polled(&mut self, poll: &Record, tally: &mut Tally) {
-        tally.add("polled", 1);
+    fn poll(&mut self, poll: &Record, tally: &mut Tally) {
         let of = self.message(poll.value);
         let message = &mut self.messages[of];
-        tally.add("polled_again", usize::from(message.is_polled));
+        if message.is_polled {
+            tally.add("polled_again", 1);
+        }
+        self.polled += 1;
         message.is_polled = true;
         self.put(of, poll);
     }
@@ -222,7 +237,7 @@ impl<'a> Judge<'a> {
     /// In which order sends were given their offsets.
     fn producers(&mut self, sends: &[Record], tally: &mut Tally) {
         // By process: its last send and where that stands.
-        let mut last: HashMap<u32, (u32, u32)> = HashMap::new();
+        let mut last: Table<u32, (u32, u32)> = Table::default();
         // Sends by their ends, and the highest place of those that were over.
         let mut open: BinaryHeap<Reverse<u64>> = BinaryHeap::new();
         let mut highest = None;
@@ -241,7 +256,9 @@ impl<'a> Judge<'a> {
                 highest = highest.max(Some(low_half(ended)));
                 open.pop();
             }
-            tally.add("send_inversions", usize::from(highest > Some(place)));
+            if highest > Some(place) {
+                tally.add("send_inversions", 1);
+            }
             open.push(Reverse(pack(self.calls.ends[at], place)));
             let process = self.calls.process_place(send.call);
             let before = last.insert(process, (place, send.call));
@@ -267,7 +284,7 @@ impl<'a> Judge<'a> {
     /// Follows each consumer; how many messages were passed: all up to a place, and further
     /// stretches of places.
     fn consumers(&mut self, polls: &[Record], tally: &mut Tally) -> Passed {
-        let mut positions: HashMap<u32, Position> = HashMap::new();
+        let mut positions: Table<u32, Position> = Table::default();
         let mut passed = Passed::default();
         for poll in polls {
             let process = self.calls.process_place(poll.call);
@@ -368,9 +385,10 @@ impl<'a> Judge<'a> {
     /// What became of each message.
     fn messages(&mut self, passed: &Passed, tally: &mut Tally) {
         let passed = passed.places(narrow(self.values.len()));
+        let seen = self.messages.iter().filter(|message| message.is_polled);
+        tally.add("seen", seen.count());
         for message in &self.messages {
             let shown = || word(self.calls, message.value);
-            tally.add("seen", usize::from(message.is_polled));
             if message.is_polled && message.send == NOBODY {
                 let (count, name, why) = if message.has_failed {
                     ("aborted_reads", "aborted-read", "although its send failed")
@@ -456,12 +474,13 @@ impl<'a> Judge<'a> {
             *known = soonest;
         }
         let returned = polls.chunk_by(|one, other| one.call == other.call);
+        let mut told = 0;
         for own in returned {
             let places = own.iter().filter(|poll| poll.value != SEEK);
             let places = places.filter_map(|poll| self.places.find(poll.offset));
             let Some(last) = places.max() else { continue };
             tally.polls += 1;
-            tally.add("polls", 1);
+            told += 1;
             let begins = self.calls.begins[own[0].call as usize];
             let next = self.known.get(last as usize + 1).copied().unwrap_or(NEVER);
             if next < begins {
@@ -469,6 +488,7 @@ impl<'a> Judge<'a> {
                 tally.lags.push(lag);
             }
         }
+        tally.add("polls", told);
     }
 }
 

@@ -104,12 +104,12 @@ impl Graph {
         component
     }
 
-    /// The edges of a shortest path to the first vertex that `to` says yes to, within vertices
-    /// that `within` says yes to.
+    /// The edges of a shortest path to the first vertex that `to` says yes to, along edges that
+    /// `along` says yes to.
     pub(super) fn path(
         &self,
         from: u32,
-        within: impl Fn(u32) -> bool,
+        along: impl Fn(&Edge) -> bool,
         to: impl Fn(u32) -> bool,
     ) -> Option<Vec<Edge>> {
         let mut came: Vec<u32> = vec![NOBODY; self.vertices()];
@@ -119,7 +119,7 @@ impl Graph {
         while let Some(vertex) = queue.pop_front() {
             for at in self.out(vertex) {
                 let next = self.edges[at].to;
-                if seen[next as usize] || !within(next) {
+                if seen[next as usize] || !along(&self.edges[at]) {
                     continue;
                 }
                 seen[next as usize] = true;

@@ -1,13 +1,16 @@
 #![doc = include_str!("../../pages/prefix.md")]
 
+mod across;
 mod crossing;
 mod graph;
 mod lists;
 mod logs;
 mod order;
+mod proof;
 
 use std::collections::BTreeMap;
 
+use across::{Across, Outcome};
 use crossing::{Gap, Shown};
 use lists::Conflict;
 use logs::Apart;
@@ -37,6 +40,10 @@ struct Book {
     /// Reads of nodes that are known.
     reads: usize,
     reads_without_node: usize,
+    /// Reads of registers whose order was sought together.
+    reads_across: usize,
+    /// The budget was spent before that was done.
+    unfinished: bool,
     skipped: usize,
     orders_compared: usize,
     gaps_compared: usize,
@@ -75,6 +82,7 @@ impl Checker for Prefix {
         let mut book = Book::default();
         let mut register = Register::new(calls);
         let mut shown = Vec::new();
+        let mut across = Across::new(calls.nodes().len());
         for (place, sort) in objects.sorts.iter().enumerate() {
             if budget.is_spent() {
                 let why = "the budget was spent before every key was judged";
@@ -87,6 +95,7 @@ impl Checker for Prefix {
                     if register.load(calls, &objects.functions, of) {
                         one_order(calls, &objects, &register, of, &mut book);
                         show(calls, &objects, &register, of, &mut shown);
+                        across.add(calls, &objects.functions, &register, of);
                     } else {
                         book.skipped += 1;
                     }
@@ -105,6 +114,11 @@ impl Checker for Prefix {
                 let told = || told_gap(calls, &objects, &mut register, gap);
                 book.add(GAP, told);
             }
+        }
+        drop((shown, register));
+        // Any of these would be found once more.
+        if book.counts.is_empty() {
+            all_registers(calls, across, budget, &mut book);
         }
         node_logs(calls, &mut book);
         report(self.name(), calls, &objects, book)
@@ -127,6 +141,27 @@ fn one_order(calls: &Calls, objects: &Objects, register: &Register, of: &[u32], 
     }
 }
 
+/// One order of the writes to all registers.
+fn all_registers(calls: &Calls, mut across: Across, budget: &Budget, book: &mut Book) {
+    across.sort();
+    book.reads_across = across.reads;
+    match across.judge(calls, budget, |_, _| {}) {
+        Outcome::Fits => {}
+        Outcome::Spent => book.unfinished = true,
+        Outcome::Broken(_) => book.add(NO_ORDER, || match proof::trace(calls, &across, budget) {
+            Some(proof) => {
+                let because = proof.because.join("; ");
+                told(calls, NO_ORDER, proof.calls, format!("{because}."))
+            }
+            None => told(calls, NO_ORDER, Vec::new(), UNTRACED.to_owned()),
+        }),
+    }
+}
+
+/// What nodes showed of several registers has no order, and there was no time to say why.
+const UNTRACED: &str = "No one order of all writes has what the nodes showed; the budget was spent \
+                        before that could be traced.";
+
 /// What the nodes showed of a register.
 fn show(calls: &Calls, objects: &Objects, register: &Register, of: &[u32], shown: &mut Vec<Shown>) {
     for &call in of {
@@ -141,7 +176,7 @@ fn show(calls: &Calls, objects: &Objects, register: &Register, of: &[u32], shown
                 call,
                 node,
                 written: if early { BEFORE } else { version.a },
-                replaced: version.replaced,
+                replaced: register.after[place].replaced,
             });
         }
     }
@@ -211,6 +246,7 @@ fn report(name: &str, calls: &Calls, objects: &Objects, book: Book) -> Report {
     let counts = [
         ("reads_with_node", book.reads),
         ("reads_without_node", book.reads_without_node),
+        ("reads_across", book.reads_across),
         ("keys_skipped", book.skipped),
         ("orders_compared", book.orders_compared),
         ("gaps_compared", book.gaps_compared),
@@ -237,6 +273,12 @@ fn report(name: &str, calls: &Calls, objects: &Objects, book: Book) -> Report {
         )
     } else if objects.unreadable > 0 {
         objects.why_unreadable(calls)
+    } else if book.unfinished {
+        Some(
+            "the budget was spent before an order of the writes to all registers was refuted or \
+              not"
+            .to_owned(),
+        )
     } else if book.skipped > 0 {
         Some("some keys were written the same value twice and could not be judged".to_owned())
     } else {

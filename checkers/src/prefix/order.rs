@@ -95,8 +95,8 @@ fn real_time(register: &Register, values: u32) -> Vec<Edge> {
             edges.push(edge(values + at - 1, values + at, NOBODY));
         }
     }
-    for (value, version) in (0..).zip(&register.versions) {
-        if let Some(last) = version.older.checked_sub(1) {
+    for (value, before) in (0..).zip(&register.before) {
+        if let Some(last) = before.older.checked_sub(1) {
             edges.push(edge(values + last, value, NOBODY));
         }
     }
@@ -143,7 +143,7 @@ fn cycle(graph: &Graph, values: u32) -> Option<Vec<Step>> {
         (first != value).then_some(first)
     })?;
     let own = component[start as usize];
-    let within = |vertex: u32| component[vertex as usize] == own;
+    let within = |edge: &Edge| component[edge.to as usize] == own;
     let away = graph.path(start, within, |vertex| vertex < values && vertex != start)?;
     let turn = away.last()?.to;
     let back = graph.path(turn, within, |vertex| vertex == start)?;

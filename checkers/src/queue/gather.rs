@@ -1,5 +1,6 @@
 //! The door: what each queue was asked, and what came out.
 
+use super::lost::Taker;
 use crate::by_key::ByKey;
 use crate::calls::{Calls, NO_VALUE, Rank};
 use crate::history::Kind;
@@ -22,12 +23,12 @@ pub(super) struct Object {
     /// All, failed ones among them, in the order of their starts.
     pub(super) enqueues: Vec<u32>,
     pub(super) deliveries: Vec<Delivered>,
-    /// When the last drain began that was completed, and how many were.
+    /// When the last completed drain began that left nothing.
     pub(super) last_drain: Option<Rank>,
+    /// How many drains were completed.
     pub(super) drains: usize,
-    pub(super) unknown_dequeues: Vec<u32>,
-    /// How many elements each drain of unknown outcome can have taken; none for any number.
-    pub(super) unknown_drains: Vec<Option<usize>>,
+    /// What is of unknown outcome and takes.
+    pub(super) takers: Vec<Taker>,
     /// Why it cannot be judged: the index of a call, and what is wrong with it.
     pub(super) unreadable: Option<(usize, String)>,
 }
@@ -99,7 +100,8 @@ impl<'c> Queues<'c> {
         let is_sure = outcome == Kind::Ok;
         if f == self.dequeue {
             if !is_sure {
-                object.unknown_dequeues.push(call);
+                let begins = calls.begins[at];
+                object.takers.push(Taker { begins, most: 1 });
                 return Ok(());
             }
             let value = result(calls, call).ok_or("its result is a list of two")?;
@@ -118,15 +120,15 @@ impl<'c> Queues<'c> {
                 calls.name(call)
             ));
         }
+        let most = match calls.values.get(calls.argument[at]) {
+            Interned::Int(most) if calls.second[at] == NO_VALUE => usize::try_from(most).ok(),
+            _ => None,
+        };
         if !is_sure {
-            object
-                .unknown_drains
-                .push(match calls.values.get(calls.argument[at]) {
-                    Interned::Int(most) if calls.second[at] == NO_VALUE => {
-                        usize::try_from(most).ok()
-                    }
-                    _ => None,
-                });
+            object.takers.push(Taker {
+                begins: calls.begins[at],
+                most: most.unwrap_or(usize::MAX),
+            });
             return Ok(());
         }
         let items = match result(calls, call).map(|seen| calls.values.get(seen)) {
@@ -135,7 +137,9 @@ impl<'c> Queues<'c> {
             _ => return Err("its result is not a list of elements".to_owned()),
         };
         object.drains += 1;
-        object.last_drain = object.last_drain.max(Some(calls.begins[at]));
+        if most.is_none_or(|most| items.len() < most) {
+            object.last_drain = object.last_drain.max(Some(calls.begins[at]));
+        }
         let items = items.iter().enumerate();
         object
             .deliveries

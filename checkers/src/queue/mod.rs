@@ -8,17 +8,20 @@
 //! |---|---|
 //! | attempted | an `enqueue` that did not fail |
 //! | recovered | it came out, and its outcome was unknown; legal |
-//! | **lost** | it was acknowledged before a completed `drain` began, never came out, and no `dequeue` or `drain` of unknown outcome can have taken it |
-//! | undecided | it was acknowledged and never came out, but no completed drain began later, or something of unknown outcome may have taken it |
+//! | **lost** | it was acknowledged before a `drain` began that left nothing, never came out, and no `dequeue` or `drain` of unknown outcome can have taken it |
+//! | undecided | it was acknowledged and never came out, but no drain that left nothing began later, or something of unknown outcome may have taken it |
 //! | **dirty** | it came out, and its enqueue failed |
 //! | **phantom** | it came out, and nobody had begun to put it in |
 //! | duplicate | how often something came out beyond the times it may have gone in: a violation only if delivery is exactly once |
 //! | fifo violation | something came out only after another was out that had been put in after it was in |
 //! | producer violation | the same of two that one process put in |
 //!
-//! A `dequeue` that returns nil found the queue empty. A dequeue of unknown outcome may have
-//! taken one element, a drain of unknown outcome as many as its argument says, or any number
-//! where it says none.
+//! A `dequeue` that returns nil found the queue empty. A `drain` leaves nothing if it has no
+//! argument, or returned fewer than that. A dequeue of unknown outcome may have taken one element,
+//! a drain of unknown outcome as many as its argument says, or any number where it says none; but
+//! not, with an [`Order`], what had to be out before it began, when something was out that had to
+//! come out later. As many of the missing elements are lost as there are too many for all of these
+//! together.
 //!
 //! **Needs**: `enqueue` of values, `dequeue`, and at the end a `drain` that returns a list of
 //! what was left, begun after the last enqueue had been acknowledged. Values may repeat; order
@@ -38,18 +41,20 @@
 //! Henzinger, Sezgin and Vafeiadis, "Aspect-oriented linearizability proofs", 2013.
 
 mod gather;
+mod lost;
 mod order;
 
 use std::collections::BTreeMap;
 
-use crate::calls::Calls;
+use crate::calls::{Calls, NEVER, Rank};
 use crate::counts::Counts;
 use crate::explain::of_calls;
 use crate::history::Kind;
 use crate::linearizable::grouping::{add_once, narrow, word};
 use crate::{Anomaly, Budget, Checker, Report, Verdict};
 use gather::{Object, Queues};
-use order::Misplaced;
+use lost::{Deadlines, Missing};
+use order::{Misplaced, Passed};
 
 /// How often an element may come out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,7 +98,7 @@ pub(in crate::queue) struct Element {
     value: u32,
     attempted: u32,
     acknowledged: u32,
-    /// Acknowledged before the last completed drain began.
+    /// Acknowledged before the last drain began that left nothing.
     drained: u32,
     delivered: u32,
     /// An enqueue: one that did not fail, if there is one.
@@ -168,11 +173,11 @@ struct Judge<'a> {
 impl Judge<'_> {
     fn judge(&self, slots: &mut [u32], tally: &mut Tally) {
         let elements = self.elements(slots);
-        let takers = self.object.unknown_dequeues.len() + self.object.unknown_drains.len();
-        tally.add("unknown_takers", takers);
+        tally.add("unknown_takers", self.object.takers.len());
         tally.add("drains", self.object.drains);
-        let mut missing: Vec<u32> = Vec::new();
-        let mut candidates = 0;
+        let mut passed = order::passed(self.calls, self.object, &elements, slots);
+        let deadlines = Deadlines::of(&passed, self.queue.order);
+        let mut missing: Vec<Missing> = Vec::new();
         for element in &elements {
             tally.add("attempted", element.attempted as usize);
             tally.add("acknowledged", element.acknowledged as usize);
@@ -190,22 +195,35 @@ impl Judge<'_> {
             if gone > certain {
                 tally.why.get_or_insert_with(|| {
                     format!(
-                        "needs a completed drain after the last enqueue; {} was acknowledged and \
+                        "needs a drain that leaves nothing after the last enqueue; {} was acknowledged and \
                          never came out",
                         word(self.calls, element.value)
                     )
                 });
             }
             if certain > 0 {
-                candidates += certain as usize;
-                missing.push(element.enqueue);
+                missing.push(Missing {
+                    enqueue: element.enqueue,
+                    copies: certain as usize,
+                    until: self.until(element, &deadlines),
+                });
             }
         }
-        self.lose(&missing, candidates, tally);
-        self.order(&elements, slots, tally);
+        self.lose(missing, tally);
+        self.order(&elements, &mut passed, tally);
         for element in &elements {
             slots[element.value as usize] = 0;
         }
+    }
+
+    /// By when what is missing of an element had to be out.
+    fn until(&self, element: &Element, deadlines: &Deadlines) -> Rank {
+        if element.attempted > 1 {
+            return NEVER;
+        }
+        let process = self.calls.process_place(element.enqueue);
+        let inside = self.calls.ends[element.enqueue as usize];
+        deadlines.until(process, element.enqueue, inside)
     }
 
     fn elements(&self, slots: &mut [u32]) -> Vec<Element> {
@@ -246,10 +264,8 @@ impl Judge<'_> {
             element.attempted += 1;
             if outcome == Kind::Ok {
                 element.acknowledged += 1;
-                let drained = self
-                    .object
-                    .last_drain
-                    .is_some_and(|drain| calls.ends[at] < drain);
+                let last_drain = self.object.last_drain;
+                let drained = last_drain.is_some_and(|drain| calls.ends[at] < drain);
                 element.drained += u32::from(drained);
             }
         }
@@ -324,45 +340,43 @@ impl Judge<'_> {
     }
 
     /// What was acknowledged, should have been drained, and did not come out.
-    fn lose(&self, missing: &[u32], candidates: usize, tally: &mut Tally) {
-        let mut drains = self.object.unknown_drains.iter().copied();
-        let taken = drains.try_fold(self.object.unknown_dequeues.len(), |sum, drain| {
-            Some(sum.saturating_add(drain?))
-        });
-        let lost = candidates - taken.unwrap_or(usize::MAX).min(candidates);
-        tally.add("lost", lost);
-        tally.add("undecided", candidates - lost);
-        if lost < candidates {
+    fn lose(&self, mut missing: Vec<Missing>, tally: &mut Tally) {
+        let candidates = missing.iter().map(|of| of.copies).sum::<usize>();
+        let lost = lost::lost(&mut missing, &mut self.object.takers.clone());
+        tally.add("lost", lost.count);
+        tally.add("undecided", candidates - lost.count);
+        if lost.count < candidates {
             tally.why.get_or_insert_with(|| {
-                let most = taken.map_or("any number".to_owned(), |most| most.to_string());
                 format!(
                     "{candidates} elements never came out, but operations of unknown outcome may \
-                     have taken {most}"
+                     have taken {}",
+                    match candidates - lost.count {
+                        all if all == candidates => "them".to_owned(),
+                        some => some.to_string(),
+                    }
                 )
             });
         }
-        if lost == 0 {
-            return;
-        }
-        for &enqueue in missing.iter().take(Queue::LISTED) {
-            let value = word(self.calls, self.calls.argument[enqueue as usize]);
-            let conclusion = if lost == candidates {
-                format!("{value} never came out, although a drain was completed later.")
+        let due = missing.iter().filter(|of| of.until <= lost.until);
+        for of in due.take(Queue::LISTED * usize::from(lost.count > 0)) {
+            let value = word(self.calls, self.calls.argument[of.enqueue as usize]);
+            let conclusion = if lost.taken == 0 {
+                format!("{value} never came out, and nobody can have taken it.")
             } else {
                 format!(
-                    "{value} is one of {candidates} that never came out, of which operations of \
-                     unknown outcome can have taken {}.",
-                    candidates - lost
+                    "{value} is one of {} that never came out, of which operations of unknown \
+                     outcome that began in time can have taken {}.",
+                    lost.missing, lost.taken
                 )
             };
             tally.list("lost-element", || {
-                self.tell("lost-element", &[enqueue], conclusion)
+                self.tell("lost-element", &[of.enqueue], conclusion)
             });
         }
     }
 
-    fn order(&self, elements: &[Element], slots: &[u32], tally: &mut Tally) {
-        let found = order::judge(self.calls, self.object, elements, slots);
+    fn order(&self, elements: &[Element], passed: &mut [Passed], tally: &mut Tally) {
+        let found = order::judge(passed);
         tally.add("ordered", found.judged);
         tally.add("fifo_violations", found.fifo.len());
         tally.add("producer_violations", found.producer.len());

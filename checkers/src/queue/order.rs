@@ -26,16 +26,16 @@ pub(super) struct Found {
 
 /// An element that went in and came out once.
 #[derive(Clone, Copy, Debug)]
-struct Passed {
+pub(super) struct Passed {
     element: u32,
-    process: u32,
-    enqueue: u32,
+    pub(super) process: u32,
+    pub(super) enqueue: u32,
     /// When it began to be put in, and by when it was in.
-    begins: Rank,
+    pub(super) begins: Rank,
     inside: Rank,
     /// When it was taken, by which call, and at which place of it.
     from: Rank,
-    to: Rank,
+    pub(super) to: Rank,
     call: u32,
     place: u32,
 }
@@ -47,8 +47,15 @@ impl Passed {
     }
 }
 
-/// **Cost**: O(n log n).
-pub(super) fn judge(calls: &Calls, object: &Object, elements: &[Element], slots: &[u32]) -> Found {
+/// What went in and came out once.
+///
+/// **Cost**: linear.
+pub(super) fn passed(
+    calls: &Calls,
+    object: &Object,
+    elements: &[Element],
+    slots: &[u32],
+) -> Vec<Passed> {
     let mut passed: Vec<Passed> = Vec::new();
     for delivery in &object.deliveries {
         let place = slots[delivery.value as usize] - 1;
@@ -70,12 +77,17 @@ pub(super) fn judge(calls: &Calls, object: &Object, elements: &[Element], slots:
             place: delivery.place,
         });
     }
+    passed
+}
+
+/// **Cost**: O(n log n).
+pub(super) fn judge(passed: &mut [Passed]) -> Found {
     let mut found = Found {
         judged: passed.len(),
         ..Found::default()
     };
-    found.producer = by_producer(&mut passed);
-    found.fifo = by_time(&mut passed);
+    found.producer = by_producer(passed);
+    found.fifo = by_time(passed);
     found
 }
 

@@ -24,8 +24,10 @@ use super::paths::{Steps, path};
 use crate::Budget;
 use crate::calls::Calls;
 use crate::hash::Table;
+use crate::linearizable::cores::{on_cores, workers};
 
-/// From how many pairs a short circle is looked for.
+/// Of how many sessions it is told why they have no order, and from how many pairs of each a short
+/// circle is looked for.
 const TRACED: usize = 24;
 
 #[derive(Clone, Default)]
@@ -74,7 +76,8 @@ struct Views<'a> {
     cursor: Vec<u32>,
     /// And of each write where its pairs begin, of those sorted by their second.
     heads: Vec<u32>,
-    found: Found,
+    /// How many reads returned one of several values.
+    power: usize,
 }
 
 /// A circle, or a write before a read of the initial value.
@@ -86,8 +89,11 @@ enum Broken {
 /// Judges PRAM, or causal memory, which must have no circle in its causality. None if the
 /// budget was spent.
 ///
-/// **Cost**: for each session what comes into its sight: for PRAM about O(n) in all, for causal
-/// memory O(n k); more where many writes move.
+/// Sessions are judged on all cores. What is told of the first that cannot be is found out
+/// afterwards, so that it does not depend on how many cores there are.
+///
+/// **Cost**: for each session what comes into its sight, so O(n k) with k sessions; more where
+/// many writes move. Five bytes a row for each core, and nine more where circles are looked for.
 pub(super) fn judge(
     calls: &Calls,
     rows: &Rows,
@@ -95,43 +101,92 @@ pub(super) fn judge(
     order: Option<&[u32]>,
     budget: &Budget,
 ) -> Option<Found> {
-    let mut views = Views {
-        calls,
-        rows,
-        causal,
-        order,
-        session: 0,
-        places: vec![NONE; rows.len()],
-        settled: vec![false; rows.len()],
-        upto: vec![0; rows.sessions()],
-        keys: vec![OnKey::default(); rows.keys.len()],
-        touched_keys: Vec::new(),
-        touched_sessions: Vec::new(),
-        pairs: Vec::new(),
-        against: false,
-        taken: Vec::new(),
-        cursor: Vec::new(),
-        heads: Vec::new(),
-        found: Found::default(),
+    judge_by(workers(rows.len()), calls, rows, causal, order, budget)
+}
+
+fn judge_by(
+    workers: usize,
+    calls: &Calls,
+    rows: &Rows,
+    causal: bool,
+    order: Option<&[u32]>,
+    budget: &Budget,
+) -> Option<Found> {
+    let sessions = narrow(rows.sessions());
+    let shares: Vec<u32> = (0..narrow(workers)).collect();
+    let judged = on_cores(shares, |first| {
+        let mut views = Views::new(calls, rows, causal, order);
+        let mut broken = Vec::new();
+        for session in (first..sessions).step_by(workers) {
+            if budget.is_spent() {
+                return None;
+            }
+            if views.judge(session).is_some() {
+                broken.push(session);
+            }
+            views.clear();
+        }
+        Some((views.power, broken))
+    });
+    let judged = judged.into_iter().collect::<Option<Vec<_>>>()?;
+    let mut broken: Vec<u32> = judged
+        .iter()
+        .flat_map(|(_, broken)| broken)
+        .copied()
+        .collect();
+    broken.sort_unstable();
+    let mut found = Found {
+        count: broken.len(),
+        power: judged.iter().map(|(power, _)| power).sum::<usize>() + broken.len(),
+        ..Found::default()
     };
-    for session in 0..narrow(rows.sessions()) {
-        if budget.is_spent() {
-            return None;
-        }
-        views.session = session;
-        let mut broken = views.view().err();
-        if broken.is_none() && (views.against || views.order.is_none()) && views.has_circle() {
-            broken = Some(Broken::Circle);
-        }
-        if let Some(broken) = broken {
-            views.report(&broken);
+    if broken.is_empty() {
+        return Some(found);
+    }
+    let mut views = Views::new(calls, rows, causal, order);
+    for session in broken.into_iter().take(TRACED) {
+        let finding = views.judge(session).and_then(|broken| views.told(&broken));
+        if let Some(finding) = finding {
+            found.keep(finding);
         }
         views.clear();
     }
-    Some(views.found)
+    Some(found)
 }
 
-impl Views<'_> {
+impl<'a> Views<'a> {
+    fn new(calls: &'a Calls, rows: &'a Rows, causal: bool, order: Option<&'a [u32]>) -> Self {
+        Self {
+            calls,
+            rows,
+            causal,
+            order,
+            session: 0,
+            places: vec![NONE; rows.len()],
+            settled: vec![false; rows.len()],
+            upto: vec![0; rows.sessions()],
+            keys: vec![OnKey::default(); rows.keys.len()],
+            touched_keys: Vec::new(),
+            touched_sessions: Vec::new(),
+            pairs: Vec::new(),
+            against: false,
+            taken: Vec::new(),
+            cursor: Vec::new(),
+            heads: Vec::new(),
+            power: 0,
+        }
+    }
+
+    /// Why there is no order for a session, if there is none.
+    fn judge(&mut self, session: u32) -> Option<Broken> {
+        self.session = session;
+        if let Err(broken) = self.view() {
+            return Some(broken);
+        }
+        let circle = (self.against || self.order.is_none()) && self.has_circle();
+        circle.then_some(Broken::Circle)
+    }
+
     fn key(&mut self, key: u32) -> &mut OnKey {
         let on = &mut self.keys[key as usize];
         if on.seen == 0 && on.reads.is_empty() {
@@ -242,7 +297,7 @@ impl Views<'_> {
         let before = on.value.filter(|value| *value != source);
         on.value = Some(source);
         let unsettled = std::mem::take(&mut on.unsettled);
-        self.found.power += usize::from(choice);
+        self.power += usize::from(choice);
         if let Some(before) = before {
             self.pair(before, source)?;
             if self.settled[source as usize] {
@@ -390,12 +445,8 @@ impl Views<'_> {
         done < all
     }
 
-    fn report(&mut self, broken: &Broken) {
-        self.found.count += 1;
-        self.found.power += 1;
-        if self.found.count > TRACED {
-            return;
-        }
+    /// In words; none if it cannot be traced.
+    fn told(&self, broken: &Broken) -> Option<Finding> {
         let rows = self.rows;
         let more = |write: u32| {
             let before = self.pairs.iter().filter(|(_, other)| *other == write);
@@ -430,9 +481,7 @@ impl Views<'_> {
                     .pairs
                     .last()
                     .map(|&(one, other)| (vec![one, other], one, other));
-                let Some((mut proof, one, other)) = shortest.or(last) else {
-                    return;
-                };
+                let (mut proof, one, other) = shortest.or(last)?;
                 self.explain(&mut proof);
                 let (one, other) = (
                     written(self.calls, rows, one),
@@ -451,11 +500,11 @@ impl Views<'_> {
         } else {
             "with what the order of each session and its own reads ask for"
         };
-        self.found.keep(Finding {
+        Some(Finding {
             name,
             rows: proof,
             conclusion: format!("For {session}, {own}, {why}"),
-        });
+        })
     }
 
     /// Adds the session's reads that show the pairs on the way.
@@ -472,5 +521,59 @@ impl Views<'_> {
                 proof.extend(read);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::history::notation::h;
+
+    /// Reads and writes of five sessions on two keys; reads return what any of them wrote.
+    fn made(rng: &mut ChaCha8Rng) -> String {
+        let mut text = String::new();
+        let mut written = [Vec::new(), Vec::new()];
+        for value in 0..rng.random_range(4..40) {
+            let (session, key) = (rng.random_range(0..5), rng.random_range(0..2));
+            let name = ["x", "y"][key];
+            let values: &mut Vec<i32> = &mut written[key];
+            text += &if rng.random_bool(0.4) {
+                values.push(value);
+                format!("{session}:w{value}@{name} {session}:ok ")
+            } else if let Some(last) = values.len().checked_sub(rng.random_range(1..3)) {
+                format!("{session}:r@{name} {session}:ok={} ", values[last])
+            } else {
+                format!("{session}:r@{name} {session}:ok=nil ")
+            };
+        }
+        text
+    }
+
+    #[test]
+    fn several_workers_find_what_one_does() {
+        let (mut held, mut broken) = (0, 0);
+        for seed in 0..3_000 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let text = made(&mut rng);
+            let calls = Calls::of(&h(&text));
+            let rows = Rows::of(&calls);
+            for causal in [false, true] {
+                let judge = |workers| {
+                    let budget = Budget::unlimited();
+                    let found = judge_by(workers, &calls, &rows, causal, None, &budget);
+                    let found = found.expect("there is time");
+                    (found.count, found.power, format!("{:?}", found.list))
+                };
+                let alone = judge(1);
+                *(if alone.0 == 0 { &mut held } else { &mut broken }) += 1;
+                for workers in 2..4 {
+                    assert_eq!(judge(workers), alone, "seed {seed}: {text}");
+                }
+            }
+        }
+        assert!(held > 500 && broken > 500, "{held} held, {broken} broken");
     }
 }

@@ -78,6 +78,8 @@ impl Objects {
                 _ => FOREIGN,
             })
             .collect();
+        // What a read returns tells lists from counters, and neither from anything else.
+        let grows = bits.iter().any(|bit| bit & (APPEND | ADD) != 0);
         let mut masks = vec![0_u8; calls.values.len()];
         for at in 0..calls.len() {
             let bit = bits[usize::from(calls.f[at])];
@@ -86,7 +88,7 @@ impl Objects {
             }
             let mask = &mut masks[calls.key[at] as usize];
             *mask |= bit;
-            if bit == READ && calls.outcome[at] == Kind::Ok {
+            if grows && bit == READ && calls.outcome[at] == Kind::Ok {
                 *mask |= match calls.values.get(calls.result(narrow(at))) {
                     Interned::List(_) => READS_LIST,
                     Interned::Int(_) => READS_NUMBER,
@@ -132,7 +134,7 @@ impl Objects {
             if kind == Sort::Other || bit == 0 {
                 continue;
             }
-            let reason = if calls.is_crossed(call) {
+            let reason = if calls.has_crossed() && calls.is_crossed(call) {
                 Some("it was asked of one key and answered for another")
             } else if kind == Sort::Register {
                 self.strange_to_register(calls, call, bit)
@@ -221,8 +223,9 @@ fn sort(mask: u8) -> Sort {
 }
 
 fn is_composite(calls: &Calls, number: u32) -> bool {
-    matches!(
-        calls.values.get(number),
-        Interned::List(_) | Interned::Map(_)
-    )
+    calls.values.has_composites()
+        && matches!(
+            calls.values.get(number),
+            Interned::List(_) | Interned::Map(_)
+        )
 }

@@ -23,9 +23,10 @@ use register::{Cursor, Register, Seen};
 use segments::Segments;
 use tally::{StaleRead, Tally};
 
-use crate::by_key::{cores, on_all_cores};
+use crate::by_key::on_all_cores;
 use crate::calls::Calls;
 use crate::history::History;
+use crate::linearizable::cores::{cores, workers};
 use crate::{Budget, Checker, Report, Verdict};
 
 /// Measures how far reads were behind; see the [module](self).
@@ -279,7 +280,8 @@ fn one_by_one(
             }
             continue;
         }
-        if !worker.register.load(calls, &objects.functions, of) {
+        let workers = workers(of.len());
+        if !(worker.register).load_by(workers, calls, &objects.functions, of) {
             worker.register.unload(calls);
             tally.skipped += 1;
             continue;

@@ -30,7 +30,7 @@ impl Visible {
         let mut next = 0;
         for &packed in &register.by_f {
             let (_, place) = unpack(packed);
-            while next < versions[place as usize].newer as usize {
+            while next < register.after[place as usize].newer as usize {
                 let asked = versions[next].last_asked;
                 if asked > first.0 {
                     second = first.0;
@@ -45,8 +45,9 @@ impl Visible {
         // The latest reads that certainly missed it: of values that are certainly older.
         let mut certainly = BEFORE;
         next = 0;
-        for (version, missed) in versions.iter().zip(missed) {
-            while next < version.older as usize {
+        let older = register.before.iter().map(|before| before.older);
+        for ((version, missed), older) in versions.iter().zip(missed).zip(older) {
+            while next < older as usize {
                 let (_, place) = unpack(register.by_f[next]);
                 certainly = certainly.max(versions[place as usize].last_asked);
                 next += 1;

@@ -1,0 +1,374 @@
+//! One order of the writes to all registers.
+//!
+//! A **block** is a write and the reads that returned its value; the initial value of a register
+//! has one without a write. In an order that every node follows a read stands where the node's
+//! prefix ended, so between the write of what it returned and the next write to the register. Of
+//! two blocks of one register all of the one then comes before all of the other: as soon as
+//! anything of the one must come before anything of the other.
+//!
+//! Beyond that, these must come one before the other: a write before the reads of its value; what
+//! had certainly taken effect before a write that began then, on the **line** of real time; a read
+//! before a read of the same node that began when it was over, on the line of the node; the initial
+//! value before all others, and what a compare-and-set found before what it made.
+//!
+//! All but the first concerns lines. So what must come before something is told by a **clock**: for
+//! each line the latest moment up to which all that was over on it must. Clocks are followed through
+//! time again and again until none changes; something that must come before itself refutes every
+//! order. What is left open is which of two blocks comes first that nothing puts in order, and
+//! whether all such choices can be made at once.
+//!
+//! **Source**: the closure is that of Gibbons and Korach, "Testing shared memories", 1997, for
+//! reads with known writes, where nodes take the place of processes.
+
+use super::graph::NOBODY;
+use crate::Budget;
+use crate::by_key::narrow;
+use crate::calls::{Calls, NEVER, Rank};
+use crate::hash::Table;
+use crate::history::Kind;
+use crate::stale::kinds::Functions;
+use crate::stale::register::{Register, new_value};
+
+/// A write, or a read of a node that is known: its call, and its block, with a mark if it is the
+/// write.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Item {
+    pub(super) call: u32,
+    marked: u32,
+}
+
+const WRITE: u32 = 1 << 31;
+
+impl Item {
+    pub(super) fn block(self) -> u32 {
+        self.marked & !WRITE
+    }
+
+    pub(super) fn is_write(self) -> bool {
+        self.marked & WRITE != 0
+    }
+
+    /// Zero for real time, else one more than the node.
+    pub(super) fn line(self, calls: &Calls) -> usize {
+        match calls.node(self.call) {
+            Some(node) if !self.is_write() => usize::from(node) + 1,
+            _ => 0,
+        }
+    }
+}
+
+/// The same, among those of one register on one line.
+#[derive(Clone, Copy, Debug)]
+struct Own {
+    begin: Rank,
+    end: Rank,
+    block: u32,
+}
+
+/// The blocks of all registers. Values that were seen before anybody had begun to write them are
+/// another checker's to tell, and are left out.
+pub(super) struct Across {
+    lines: usize,
+    /// In the order of their starts, once it is [sorted](Self::sort).
+    pub(super) items: Vec<Item>,
+    /// By block: when its write had certainly taken effect, its register, and the block of what a
+    /// compare-and-set made it of.
+    certain: Vec<Rank>,
+    registers: Vec<u32>,
+    pub(super) made_of: Vec<u32>,
+    /// By register: the block of the initial value.
+    initial: Vec<u32>,
+    /// By register and line: where its items stand, and these, by their ends.
+    starts: Vec<u32>,
+    own: Vec<Own>,
+    /// How many items are reads.
+    pub(super) reads: usize,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Nothing must come before itself.
+    Fits,
+    /// This item must.
+    Broken(u32),
+    /// The budget was spent.
+    Spent,
+}
+
+impl Across {
+    pub(super) fn new(nodes: usize) -> Self {
+        Self {
+            lines: nodes + 1,
+            items: Vec::new(),
+            certain: Vec::new(),
+            registers: Vec::new(),
+            made_of: Vec::new(),
+            initial: Vec::new(),
+            starts: vec![0],
+            own: Vec::new(),
+            reads: 0,
+        }
+    }
+
+    /// Takes in a register that is loaded.
+    pub(super) fn add(
+        &mut self,
+        calls: &Calls,
+        functions: &Functions,
+        register: &Register,
+        of: &[u32],
+    ) {
+        let base = narrow(self.registers.len());
+        let from = self.items.len();
+        let count = self.registers.len() + register.versions.len();
+        assert!(count < WRITE as usize, "fewer than two billion values");
+        let certain = register.versions.iter().map(|version| version.f);
+        self.certain.extend(certain);
+        self.registers.resize(count, narrow(self.initial.len()));
+        self.made_of.resize(count, NOBODY);
+        self.initial.push(base);
+        let fine = |place: usize| {
+            let version = &register.versions[place];
+            (version.a <= version.f).then(|| base + narrow(place))
+        };
+        for (place, version) in register.versions.iter().enumerate().skip(1) {
+            if let Some(block) = fine(place) {
+                self.items.push(Item {
+                    call: version.writer,
+                    marked: block | WRITE,
+                });
+            }
+        }
+        for &call in of {
+            let at = call as usize;
+            if calls.outcome[at] != Kind::Ok {
+                continue;
+            }
+            let block = |value: u32| register.place(value).and_then(fine);
+            if calls.f[at] == functions.read {
+                if calls.node(call).is_some()
+                    && let Some(marked) = block(calls.result(call))
+                {
+                    self.reads += 1;
+                    self.items.push(Item { call, marked });
+                }
+            } else if calls.f[at] == functions.cas
+                && let Some(old) = block(calls.argument[at])
+                && let Some(new) = block(new_value(calls, call))
+            {
+                self.made_of[new as usize] = old;
+            }
+        }
+        let mut items = self.items[from..].to_vec();
+        items.sort_unstable_by_key(|item| (item.line(calls), self.end(calls, *item)));
+        let mut items = items.iter().peekable();
+        for line in 0..self.lines {
+            while let Some(item) = items.next_if(|item| item.line(calls) == line) {
+                let end = self.end(calls, *item);
+                if end != NEVER {
+                    self.own.push(Own {
+                        begin: calls.begins[item.call as usize],
+                        end,
+                        block: item.block(),
+                    });
+                }
+            }
+            self.starts.push(narrow(self.own.len()));
+        }
+    }
+
+    /// Puts the items of all registers in the order of their starts.
+    pub(super) fn sort(&mut self) {
+        self.items.sort_unstable_by_key(|item| item.call);
+    }
+
+    /// When an item was over: a write when it had certainly taken effect.
+    #[inline]
+    pub(super) fn end(&self, calls: &Calls, item: Item) -> Rank {
+        if item.is_write() {
+            self.certain[item.block() as usize]
+        } else {
+            calls.ends[item.call as usize]
+        }
+    }
+
+    /// The items that are over some time, in the order of their ends.
+    pub(super) fn stops(&self, calls: &Calls) -> Vec<u32> {
+        let end = |at: u32| self.end(calls, self.items[at as usize]);
+        let all = 0..narrow(self.items.len());
+        let mut stops: Vec<u32> = all.filter(|&at| end(at) != NEVER).collect();
+        stops.sort_unstable_by_key(|&at| end(at));
+        stops
+    }
+
+    pub(super) fn blocks(&self) -> usize {
+        self.registers.len()
+    }
+
+    /// The block of the initial value of a block's register.
+    pub(super) fn initial_of(&self, block: u32) -> u32 {
+        self.initial[self.registers[block as usize] as usize]
+    }
+
+    /// Looks for something that must come before itself. `note` is told, before what follows from
+    /// it, which block must come before which other of its register, as far as clocks tell it;
+    /// some of them several times.
+    ///
+    /// **Cost**: for each pass through time O(n l) with l nodes, and O(log n) a write and node;
+    /// mostly a handful of passes. 24 bytes an item, 12 a write, and 8 a write and node.
+    pub(super) fn judge(
+        &self,
+        calls: &Calls,
+        budget: &Budget,
+        note: impl FnMut(u32, u32),
+    ) -> Outcome {
+        let stops = self.stops(calls);
+        let mut passing = Passing {
+            across: self,
+            calls,
+            at: vec![0; self.blocks() * self.lines],
+            over: vec![0; self.blocks() * self.lines],
+            note,
+        };
+        loop {
+            if budget.is_spent() {
+                return Outcome::Spent;
+            }
+            match passing.pass(&stops) {
+                Ok(true) => {}
+                Ok(false) => return Outcome::Fits,
+                Err(item) => return Outcome::Broken(item),
+            }
+        }
+    }
+
+    /// What is over on a line of a block's register by a moment.
+    fn over_by(&self, block: u32, line: usize, moment: Rank) -> &[Own] {
+        let place = self.registers[block as usize] as usize * self.lines + line;
+        let own = &self.own[self.starts[place] as usize..self.starts[place + 1] as usize];
+        &own[..own.partition_point(|own| own.end <= moment)]
+    }
+}
+
+/// Clocks while they grow.
+struct Passing<'a, N> {
+    across: &'a Across,
+    calls: &'a Calls,
+    /// By block: the clock of its write, and of when all of it is over.
+    at: Vec<Rank>,
+    over: Vec<Rank>,
+    note: N,
+}
+
+/// The first clock knows what the other knows; whether it did not before.
+#[inline]
+fn join(into: &mut [Rank], other: &[Rank]) -> bool {
+    let mut grew = false;
+    for (own, &other) in into.iter_mut().zip(other) {
+        grew |= other > *own;
+        *own = (*own).max(other);
+    }
+    grew
+}
+
+/// Clocks of items that have begun and are not over.
+#[derive(Default)]
+struct Open {
+    words: Vec<Rank>,
+    free: Vec<u32>,
+}
+
+impl Open {
+    fn put(&mut self, clock: &[Rank]) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.words.resize(self.words.len() + clock.len(), 0);
+            narrow(self.words.len() / clock.len() - 1)
+        });
+        let from = slot as usize * clock.len();
+        self.words[from..from + clock.len()].copy_from_slice(clock);
+        slot
+    }
+}
+
+impl<N: FnMut(u32, u32)> Passing<'_, N> {
+    /// Once through time: whether some clock changed, or what must come before itself.
+    fn pass(&mut self, stops: &[u32]) -> Result<bool, u32> {
+        let Across { lines, items, .. } = self.across;
+        let lines = *lines;
+        // By line: the clock of what is over on it.
+        let mut running = vec![0; lines * lines];
+        let mut clock = vec![0; lines];
+        let mut open = Open::default();
+        let mut slots: Table<u32, u32> = Table::default();
+        let mut over = 0;
+        let mut changed = false;
+        for (at, item) in items.iter().enumerate() {
+            let begin = self.calls.begins[item.call as usize];
+            while let Some(&stop) = stops.get(over) {
+                let ended = items[stop as usize];
+                let end = self.across.end(self.calls, ended);
+                if end >= begin {
+                    break;
+                }
+                over += 1;
+                let Some(slot) = slots.remove(&stop) else {
+                    continue;
+                };
+                let line = ended.line(self.calls);
+                let own = &mut running[line * lines..][..lines];
+                join(own, &open.words[slot as usize * lines..][..lines]);
+                own[line] = end;
+                open.free.push(slot);
+            }
+            let line = item.line(self.calls);
+            let place = item.block() as usize;
+            let block = place * lines..(place + 1) * lines;
+            clock.copy_from_slice(&self.at[block.clone()]);
+            join(&mut clock, &running[line * lines..][..lines]);
+            if line == 0 {
+                self.blocks_before(item.block(), &mut clock);
+                changed |= join(&mut self.at[block.clone()], &clock);
+            }
+            changed |= join(&mut self.over[block], &clock);
+            let end = self.across.end(self.calls, *item);
+            if clock[line] >= end {
+                return Err(narrow(at));
+            }
+            if end != NEVER {
+                slots.insert(narrow(at), open.put(&clock));
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Adds what must come before a write because it must before other blocks of its register that must come
+    /// before this one.
+    fn blocks_before(&mut self, block: u32, clock: &mut [Rank]) {
+        let across = self.across;
+        let lines = across.lines;
+        let of = |block: u32| block as usize * lines..(block as usize + 1) * lines;
+        join(clock, &self.over[of(across.initial_of(block))]);
+        let found = across.made_of[block as usize];
+        if found != NOBODY {
+            join(clock, &self.over[of(found)]);
+        }
+        for line in 0..lines {
+            let moment = self.over[of(block)][line];
+            // What was over before another block's item began tells nothing that its block does
+            // not know.
+            let mut floor = 0;
+            for own in across.over_by(block, line, moment).iter().rev() {
+                if own.end < floor {
+                    break;
+                }
+                if own.block != block {
+                    floor = floor.max(own.begin);
+                    if join(clock, &self.over[of(own.block)]) {
+                        (self.note)(own.block, block);
+                    }
+                }
+            }
+        }
+    }
+}
