@@ -24,19 +24,37 @@ use super::graph::NOBODY;
 use crate::Budget;
 use crate::by_key::narrow;
 use crate::calls::{Calls, NEVER, Rank};
+use crate::hash::Table;
 use crate::history::Kind;
 use crate::stale::kinds::Functions;
 use crate::stale::register::{Register, new_value};
 
-/// A write, or a read of a node that is known.
+/// A write, or a read of a node that is known: its call, and its block, with a mark if it is the
+/// write.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Item {
     pub(super) call: u32,
-    pub(super) block: u32,
-    /// When it was over: a write when it had certainly taken effect.
-    pub(super) end: Rank,
+    marked: u32,
+}
+
+const WRITE: u32 = 1 << 31;
+
+impl Item {
+    pub(super) fn block(self) -> u32 {
+        self.marked & !WRITE
+    }
+
+    pub(super) fn is_write(self) -> bool {
+        self.marked & WRITE != 0
+    }
+
     /// Zero for real time, else one more than the node.
-    pub(super) line: u16,
+    pub(super) fn line(self, calls: &Calls) -> usize {
+        match calls.node(self.call) {
+            Some(node) if !self.is_write() => usize::from(node) + 1,
+            _ => 0,
+        }
+    }
 }
 
 /// The same, among those of one register on one line.
@@ -53,7 +71,9 @@ pub(super) struct Across {
     lines: usize,
     /// In the order of their starts, once it is [sorted](Self::sort).
     pub(super) items: Vec<Item>,
-    /// By block: its register, and the block of what a compare-and-set made it of.
+    /// By block: when its write had certainly taken effect, its register, and the block of what a
+    /// compare-and-set made it of.
+    certain: Vec<Rank>,
     registers: Vec<u32>,
     pub(super) made_of: Vec<u32>,
     /// By register: the block of the initial value.
@@ -81,6 +101,7 @@ impl Across {
         Self {
             lines: nodes + 1,
             items: Vec::new(),
+            certain: Vec::new(),
             registers: Vec::new(),
             made_of: Vec::new(),
             initial: Vec::new(),
@@ -101,6 +122,9 @@ impl Across {
         let base = narrow(self.registers.len());
         let from = self.items.len();
         let count = self.registers.len() + register.versions.len();
+        assert!(count < WRITE as usize, "fewer than two billion values");
+        let certain = register.versions.iter().map(|version| version.f);
+        self.certain.extend(certain);
         self.registers.resize(count, narrow(self.initial.len()));
         self.made_of.resize(count, NOBODY);
         self.initial.push(base);
@@ -112,9 +136,7 @@ impl Across {
             if let Some(block) = fine(place) {
                 self.items.push(Item {
                     call: version.writer,
-                    block,
-                    end: version.f,
-                    line: 0,
+                    marked: block | WRITE,
                 });
             }
         }
@@ -125,16 +147,11 @@ impl Across {
             }
             let block = |value: u32| register.place(value).and_then(fine);
             if calls.f[at] == functions.read {
-                if let Some(node) = calls.node(call)
-                    && let Some(block) = block(calls.result(call))
+                if calls.node(call).is_some()
+                    && let Some(marked) = block(calls.result(call))
                 {
                     self.reads += 1;
-                    self.items.push(Item {
-                        call,
-                        block,
-                        end: calls.ends[at],
-                        line: node + 1,
-                    });
+                    self.items.push(Item { call, marked });
                 }
             } else if calls.f[at] == functions.cas
                 && let Some(old) = block(calls.argument[at])
@@ -143,16 +160,17 @@ impl Across {
                 self.made_of[new as usize] = old;
             }
         }
-        let items = &mut self.items[from..];
-        items.sort_unstable_by_key(|item| (item.line, item.end));
+        let mut items = self.items[from..].to_vec();
+        items.sort_unstable_by_key(|item| (item.line(calls), self.end(calls, *item)));
         let mut items = items.iter().peekable();
         for line in 0..self.lines {
-            while let Some(item) = items.next_if(|item| usize::from(item.line) == line) {
-                if item.end != NEVER {
+            while let Some(item) = items.next_if(|item| item.line(calls) == line) {
+                let end = self.end(calls, *item);
+                if end != NEVER {
                     self.own.push(Own {
                         begin: calls.begins[item.call as usize],
-                        end: item.end,
-                        block: item.block,
+                        end,
+                        block: item.block(),
                     });
                 }
             }
@@ -165,12 +183,22 @@ impl Across {
         self.items.sort_unstable_by_key(|item| item.call);
     }
 
+    /// When an item was over: a write when it had certainly taken effect.
+    #[inline]
+    pub(super) fn end(&self, calls: &Calls, item: Item) -> Rank {
+        if item.is_write() {
+            self.certain[item.block() as usize]
+        } else {
+            calls.ends[item.call as usize]
+        }
+    }
+
     /// The items that are over some time, in the order of their ends.
-    pub(super) fn stops(&self) -> Vec<u32> {
-        let items = &self.items;
-        let over = |at: &u32| items[*at as usize].end != NEVER;
-        let mut stops: Vec<u32> = (0..narrow(items.len())).filter(over).collect();
-        stops.sort_unstable_by_key(|&at| items[at as usize].end);
+    pub(super) fn stops(&self, calls: &Calls) -> Vec<u32> {
+        let end = |at: u32| self.end(calls, self.items[at as usize]);
+        let all = 0..narrow(self.items.len());
+        let mut stops: Vec<u32> = all.filter(|&at| end(at) != NEVER).collect();
+        stops.sort_unstable_by_key(|&at| end(at));
         stops
     }
 
@@ -188,14 +216,14 @@ impl Across {
     /// some of them several times.
     ///
     /// **Cost**: for each pass through time O(n l) with l nodes, and O(log n) a write and node;
-    /// mostly a handful of passes. Some 40 bytes an item, and 8 a write and node.
+    /// mostly a handful of passes. 24 bytes an item, 12 a write, and 8 a write and node.
     pub(super) fn judge(
         &self,
         calls: &Calls,
         budget: &Budget,
         note: impl FnMut(u32, u32),
     ) -> Outcome {
-        let stops = self.stops();
+        let stops = self.stops(calls);
         let mut passing = Passing {
             across: self,
             calls,
@@ -272,36 +300,43 @@ impl<N: FnMut(u32, u32)> Passing<'_, N> {
         let mut running = vec![0; lines * lines];
         let mut clock = vec![0; lines];
         let mut open = Open::default();
-        let mut slots = vec![0_u32; items.len()];
+        let mut slots: Table<u32, u32> = Table::default();
         let mut over = 0;
         let mut changed = false;
         for (at, item) in items.iter().enumerate() {
             let begin = self.calls.begins[item.call as usize];
-            while let Some(&stop) = stops.get(over)
-                && items[stop as usize].end < begin
-            {
-                let (slot, ended) = (slots[stop as usize], &items[stop as usize]);
-                let line = usize::from(ended.line);
+            while let Some(&stop) = stops.get(over) {
+                let ended = items[stop as usize];
+                let end = self.across.end(self.calls, ended);
+                if end >= begin {
+                    break;
+                }
+                over += 1;
+                let Some(slot) = slots.remove(&stop) else {
+                    continue;
+                };
+                let line = ended.line(self.calls);
                 let own = &mut running[line * lines..][..lines];
                 join(own, &open.words[slot as usize * lines..][..lines]);
-                own[line] = ended.end;
+                own[line] = end;
                 open.free.push(slot);
-                over += 1;
             }
-            let line = usize::from(item.line);
-            let block = item.block as usize * lines..(item.block as usize + 1) * lines;
+            let line = item.line(self.calls);
+            let place = item.block() as usize;
+            let block = place * lines..(place + 1) * lines;
             clock.copy_from_slice(&self.at[block.clone()]);
             join(&mut clock, &running[line * lines..][..lines]);
             if line == 0 {
-                self.blocks_before(item.block, &mut clock);
+                self.blocks_before(item.block(), &mut clock);
                 changed |= join(&mut self.at[block.clone()], &clock);
             }
             changed |= join(&mut self.over[block], &clock);
-            if clock[line] >= item.end {
+            let end = self.across.end(self.calls, *item);
+            if clock[line] >= end {
                 return Err(narrow(at));
             }
-            if item.end != NEVER {
-                slots[at] = open.put(&clock);
+            if end != NEVER {
+                slots.insert(narrow(at), open.put(&clock));
             }
         }
         Ok(changed)

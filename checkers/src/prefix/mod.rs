@@ -115,6 +115,7 @@ impl Checker for Prefix {
                 book.add(GAP, told);
             }
         }
+        drop((shown, register));
         // Any of these would be found once more.
         if book.counts.is_empty() {
             all_registers(calls, across, budget, &mut book);

@@ -46,11 +46,11 @@ pub(super) fn trace(calls: &Calls, across: &Across, budget: &Budget) -> Option<P
     };
     let mut writes = vec![NOBODY; across.blocks()];
     for (at, item) in (0..).zip(&across.items) {
-        if item.line == 0 {
-            writes[item.block as usize] = at;
+        if item.is_write() {
+            writes[item.block() as usize] = at;
         }
     }
-    let stops = across.stops();
+    let stops = across.stops(calls);
     let mut edges = drawn(calls, across, &stops, &writes);
     let items = narrow(across.items.len());
     let found = found.into_iter();
@@ -101,9 +101,9 @@ fn drawn(calls: &Calls, across: &Across, stops: &[u32], writes: &[u32]) -> Vec<E
     for (at, item) in (0..).zip(&across.items) {
         let begin = calls.begins[item.call as usize];
         while let Some(&stop) = stops.get(over)
-            && across.items[stop as usize].end < begin
+            && across.end(calls, across.items[stop as usize]) < begin
         {
-            let line = usize::from(across.items[stop as usize].line);
+            let line = across.items[stop as usize].line(calls);
             last.resize(last.len().max(line + 1), NOBODY);
             let moment = moments + narrow(over);
             edges.push(edge(stop, moment));
@@ -113,21 +113,21 @@ fn drawn(calls: &Calls, across: &Across, stops: &[u32], writes: &[u32]) -> Vec<E
             last[line] = moment;
             over += 1;
         }
-        let before = last.get(usize::from(item.line)).copied();
+        let before = last.get(item.line(calls)).copied();
         if let Some(before) = before.filter(|before| *before != NOBODY) {
             edges.push(edge(before, at));
         }
-        let write = writes[item.block as usize];
-        if item.line == 0 {
-            edges.push(edge(items + across.initial_of(item.block), at));
-            let found = across.made_of[item.block as usize];
+        let write = writes[item.block() as usize];
+        if item.is_write() {
+            edges.push(edge(items + across.initial_of(item.block()), at));
+            let found = across.made_of[item.block() as usize];
             if found != NOBODY {
                 edges.push(edge(items + found, at));
             }
         } else if write != NOBODY {
             edges.push(edge(write, at));
         }
-        edges.push(edge(at, items + item.block));
+        edges.push(edge(at, items + item.block()));
     }
     edges
 }
@@ -158,7 +158,7 @@ impl Tracing<'_> {
             return;
         }
         let one = edge.from - narrow(self.across.items.len());
-        let other = self.across.items[edge.to as usize].block;
+        let other = self.across.items[edge.to as usize].block();
         let end = narrow(self.across.items.len()) + other;
         let earlier = |step: &Edge| step.call == NOBODY || step.call < edge.call;
         let way = (self.graph).path(self.writes[one as usize], earlier, |to| to == end);
@@ -173,7 +173,7 @@ impl Tracing<'_> {
     fn step(&mut self, one: u32, other: u32) {
         let [first, then] = [one, other].map(|at| self.across.items[at as usize]);
         self.proof.calls.extend([first.call, then.call]);
-        for block in [first.block, then.block] {
+        for block in [first.block(), then.block()] {
             let write = self.writes[block as usize];
             if write != NOBODY {
                 self.proof
@@ -181,11 +181,11 @@ impl Tracing<'_> {
                     .push(self.across.items[write as usize].call);
             }
         }
-        let (shown, later) = (self.block(first.block), self.block(then.block));
-        let sentence = if first.line == 0 {
+        let (shown, later) = (self.block(first.block()), self.block(then.block()));
+        let sentence = if first.is_write() {
             format!("{shown} had taken effect before the write of {later} began")
         } else {
-            let node = &self.calls.nodes()[usize::from(first.line) - 1];
+            let node = &self.calls.nodes()[first.line(self.calls) - 1];
             format!("{node} showed {shown} and then {later}")
         };
         if !self.proof.because.contains(&sentence) {
@@ -196,9 +196,9 @@ impl Tracing<'_> {
     /// A write that must replace what was there: the initial value, or what it was made of.
     fn replaced(&mut self, one: u32, other: u32) {
         let item = self.across.items[other as usize];
-        if self.across.made_of[item.block as usize] == one {
+        if self.across.made_of[item.block() as usize] == one {
             self.proof.calls.push(item.call);
-            let (found, made) = (self.block(one), self.block(item.block));
+            let (found, made) = (self.block(one), self.block(item.block()));
             self.proof
                 .because
                 .push(format!("{made} was made of {found}"));
@@ -210,7 +210,7 @@ impl Tracing<'_> {
         let call_of = |at: u32| self.across.items[at as usize].call;
         match self.writes[block as usize] {
             NOBODY => {
-                let read = self.across.items.iter().find(|item| item.block == block);
+                let read = self.across.items.iter().find(|item| item.block() == block);
                 let key = read.map(|read| calls.value(calls.key[read.call as usize]));
                 format!("the initial value of {}", key.unwrap_or_default())
             }

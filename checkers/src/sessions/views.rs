@@ -101,7 +101,17 @@ pub(super) fn judge(
     order: Option<&[u32]>,
     budget: &Budget,
 ) -> Option<Found> {
-    let workers = workers(rows.len());
+    judge_by(workers(rows.len()), calls, rows, causal, order, budget)
+}
+
+fn judge_by(
+    workers: usize,
+    calls: &Calls,
+    rows: &Rows,
+    causal: bool,
+    order: Option<&[u32]>,
+    budget: &Budget,
+) -> Option<Found> {
     let sessions = narrow(rows.sessions());
     let shares: Vec<u32> = (0..narrow(workers)).collect();
     let judged = on_cores(shares, |first| {
@@ -511,5 +521,59 @@ impl<'a> Views<'a> {
                 proof.extend(read);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::history::notation::h;
+
+    /// Reads and writes of five sessions on two keys; reads return what any of them wrote.
+    fn made(rng: &mut ChaCha8Rng) -> String {
+        let mut text = String::new();
+        let mut written = [Vec::new(), Vec::new()];
+        for value in 0..rng.random_range(4..40) {
+            let (session, key) = (rng.random_range(0..5), rng.random_range(0..2));
+            let name = ["x", "y"][key];
+            let values: &mut Vec<i32> = &mut written[key];
+            text += &if rng.random_bool(0.4) {
+                values.push(value);
+                format!("{session}:w{value}@{name} {session}:ok ")
+            } else if let Some(last) = values.len().checked_sub(rng.random_range(1..3)) {
+                format!("{session}:r@{name} {session}:ok={} ", values[last])
+            } else {
+                format!("{session}:r@{name} {session}:ok=nil ")
+            };
+        }
+        text
+    }
+
+    #[test]
+    fn several_workers_find_what_one_does() {
+        let (mut held, mut broken) = (0, 0);
+        for seed in 0..3_000 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let text = made(&mut rng);
+            let calls = Calls::of(&h(&text));
+            let rows = Rows::of(&calls);
+            for causal in [false, true] {
+                let judge = |workers| {
+                    let budget = Budget::unlimited();
+                    let found = judge_by(workers, &calls, &rows, causal, None, &budget);
+                    let found = found.expect("there is time");
+                    (found.count, found.power, format!("{:?}", found.list))
+                };
+                let alone = judge(1);
+                *(if alone.0 == 0 { &mut held } else { &mut broken }) += 1;
+                for workers in 2..4 {
+                    assert_eq!(judge(workers), alone, "seed {seed}: {text}");
+                }
+            }
+        }
+        assert!(held > 500 && broken > 500, "{held} held, {broken} broken");
     }
 }

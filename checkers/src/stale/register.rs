@@ -84,6 +84,9 @@ pub(crate) struct Register {
     pub(crate) before: Vec<Before>,
     /// By place of a value its `f`, once more: close together.
     fs: Vec<Rank>,
+    /// By place of a value: the latest `f` of those up to it that took effect, and how many of
+    /// them may never have.
+    settled: Vec<(Rank, u32)>,
     /// `f` and place of every value, packed, in this order.
     pub(crate) by_f: Vec<u64>,
     /// By number of a value: one more than its place.
@@ -293,6 +296,16 @@ impl Register {
         self.is_early = versions.iter().any(|version| version.a > version.f);
         self.fs.clear();
         self.fs.extend(versions.iter().map(|version| version.f));
+        let (mut latest, mut never) = (BEFORE, 0);
+        self.settled.clear();
+        self.settled.extend(versions.iter().map(|version| {
+            if version.f == NEVER {
+                never += 1;
+            } else {
+                latest = latest.max(version.f);
+            }
+            (latest, never)
+        }));
         self.by_f.clear();
         self.by_f
             .extend((0..).zip(versions).map(|(place, v)| pack(v.f, place)));
@@ -357,16 +370,16 @@ impl Register {
             let moment = |rank| calls.time(rank);
             let place = place as usize;
             let replaced = self.after[place].replaced;
-            let mut lag = Lag::default();
+            let mut lag = Lag {
+                behind_lo: moment(i) - moment(replaced.min(i)),
+                ..Lag::default()
+            };
             if replaced < i {
                 lag.versions_lo = self.certainly(cursor, place, effective, i);
-                lag.behind_lo = moment(i) - moment(replaced);
             }
             lag.versions_hi = self.possibly(cursor, place, possible, i);
             let rival = self.before[place].rival.max(self.versions[place].a);
-            if rival < i {
-                lag.behind_hi = moment(i) - moment(rival);
-            }
+            lag.behind_hi = moment(i) - moment(rival.min(i));
             each(Seen {
                 call,
                 lag,
@@ -381,6 +394,34 @@ impl Register {
     /// How many values are certainly newer than the one at that place and certainly took effect
     /// before `i`.
     fn certainly(&self, cursor: &mut Cursor, own: usize, effective: usize, i: Rank) -> usize {
+        // All that took effect, but for those that are not newer; of these some may take effect
+        // after `i`: nearly always few values.
+        let newer = self.after[own].newer as usize;
+        if self.is_early {
+            return self.certainly_by_counts(cursor, own, effective, i);
+        }
+        let (mut open, mut at) = (0, newer);
+        while at > 0 && self.settled[at - 1].0 >= i {
+            at -= 1;
+            if newer - at > FEW {
+                return self.certainly_by_counts(cursor, own, effective, i);
+            }
+            open += usize::from(self.fs[at] >= i && self.fs[at] != NEVER);
+        }
+        // Something that is not early began before its own `f`, so that `newer` counts it.
+        let never = self.settled[newer - 1].1 as usize;
+        effective - (newer - never - open)
+    }
+
+    /// The same where there are too many to look at one by one.
+    #[cold]
+    fn certainly_by_counts(
+        &self,
+        cursor: &mut Cursor,
+        own: usize,
+        effective: usize,
+        i: Rank,
+    ) -> usize {
         let (by_f, v) = (&self.by_f, &self.versions[own]);
         let place = |at: usize| unpack(by_f[at]).1;
         let counts = &mut cursor.effective;
@@ -560,5 +601,75 @@ pub(crate) fn new_value(calls: &Calls, call: u32) -> u32 {
     match calls.second[at] {
         crate::calls::NO_VALUE => calls.argument[at],
         second => second,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::history::notation::h;
+
+    /// Calls of three processes on one register, which return values of any age.
+    fn made(rng: &mut ChaCha8Rng) -> String {
+        let mut text = String::new();
+        let mut open: [Option<&str>; 3] = [None; 3];
+        let mut written = 0;
+        for _ in 0..rng.random_range(2..40) {
+            let process = rng.random_range(0..3);
+            let seen = match rng.random_range(0..=written) {
+                0 => "nil".to_owned(),
+                value => value.to_string(),
+            };
+            let word = match open[process].take() {
+                Some("r") => format!("ok={seen}"),
+                Some(_) if rng.random_bool(0.8) => "ok".to_owned(),
+                Some(_) => "fail".to_owned(),
+                None => {
+                    let f = ["r", "w", "c"][rng.random_range(0..3)];
+                    written += u32::from(f != "r");
+                    open[process] = Some(f);
+                    match f {
+                        "r" => "r".to_owned(),
+                        "w" => format!("w{written}"),
+                        _ => format!("c{},{written}", rng.random_range(1..=written)),
+                    }
+                }
+            };
+            text += &format!("{process}:{word} ");
+            if rng.random_bool(0.1) {
+                text += "& ";
+            }
+        }
+        text.trim_end_matches("& ").to_owned()
+    }
+
+    #[test]
+    fn several_workers_load_what_one_does() {
+        let mut unique = 0;
+        for seed in 0..3_000 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let text = made(&mut rng);
+            let calls = Calls::of(&h(&text));
+            let functions = Functions::of(&calls);
+            let of: Vec<u32> = (0..narrow(calls.len())).collect();
+            let load = |workers| {
+                let mut register = Register::new(&calls);
+                let loaded = register.load_by(workers, &calls, &functions, &of);
+                let told = (&register.versions, &register.after, &register.before);
+                (
+                    loaded,
+                    format!("{told:?} {:?} {:?}", register.by_f, register.fs),
+                )
+            };
+            let alone = load(1);
+            unique += usize::from(alone.0);
+            for workers in 2..5 {
+                assert_eq!(load(workers), alone, "seed {seed}: {text}");
+            }
+        }
+        assert!(unique > 2_000, "only {unique}");
     }
 }
