@@ -194,7 +194,8 @@ fn many_registers_in_pieces_are_judged_as_rows() {
 #[test]
 fn blocks_on_columns_agree_with_brute_force() {
     let (mut valid, mut invalid, mut searched) = (0, 0, 0);
-    for seed in 0..crate::linearizable::exact::oracle::seeds(200_000) {
+    let seeds = crate::linearizable::exact::oracle::seeds(200_000);
+    for seed in 0..seeds {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         match agree(Blocks::new, &Register::default(), &made(&mut rng)) {
             Some(true) => valid += 1,
@@ -202,6 +203,8 @@ fn blocks_on_columns_agree_with_brute_force() {
             None => searched += 1,
         }
     }
-    assert!(valid > 50_000 && invalid > 50_000, "{valid} {invalid}");
-    assert!(searched < 20_000, "{searched}");
+    assert!(
+        valid * 4 > seeds && invalid * 4 > seeds && searched * 10 < seeds,
+        "{valid} {invalid} {searched}"
+    );
 }
