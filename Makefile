@@ -16,12 +16,20 @@ test: setup
 	cargo build --workspace
 	cargo test --workspace
 
-# What etcd, Redis and PostgreSQL keep and lose, counted over seeds: about 5 minutes a seed.
-FINDINGS_SEEDS ?= 1..3
+# What etcd, Redis and PostgreSQL keep and lose, counted over seeds, in three labs side by side:
+# most of a run is waiting.
+FINDINGS_SEEDS ?= 1..10
 FINDINGS ?= findings/*.toml
+FINDINGS_RUNS ?= runs/findings
 findings: setup
 	cargo build --release --workspace
-	target/release/schism run $(FINDINGS) --seeds $(FINDINGS_SEEDS) --tally
+	rm -rf $(FINDINGS_RUNS)
+	for part in 1 2 3; do \
+		target/release/schism run $(FINDINGS) --seeds $(FINDINGS_SEEDS) --partition $$part/3 \
+			--progress none --runs $(FINDINGS_RUNS)/$$part >/dev/null & \
+	done; wait
+	target/release/schism merge $(addsuffix /latest,$(addprefix $(FINDINGS_RUNS)/,1 2 3)) \
+		--runs $(FINDINGS_RUNS) --tally
 
 # Figures, side by side with a simple baseline where there is one.
 # HISTORIES names a folder of histories of known difficulty; see benches/named.rs.

@@ -271,7 +271,7 @@ pub fn main() -> u8 {
         Command::Prune(args) => told(commands::prune::run(&args)),
         Command::Diff(args) => told(commands::diff::run(&args, width(), charset)),
         Command::Ci(args) => coded(commands::ci::run(&args, &github(), charset)),
-        Command::Merge(args) => coded(commands::merge::run(&args)),
+        Command::Merge(args) => coded(commands::merge::run(&args, charset)),
         Command::Export(args) => told(commands::export::run(&args)),
         Command::Serve(args) => told(commands::serve::run(&args, say).map(|()| String::new())),
         Command::Lab(args) => lab::command::run(&args, &mut std::io::stdout())

@@ -311,7 +311,11 @@ pub(crate) fn paced(plan: &Plan) -> Box<dyn Generator> {
 pub(crate) fn testimonies_asked(plan: &Plan) -> Vec<&'static str> {
     let mut claims = plan.claims();
     claims.extend(plan.expect.keys());
-    let needs = [("prefix", "node-log"), ("resolver", "resolve")];
+    let needs = [
+        ("prefix", "node-log"),
+        ("resolver", "resolve"),
+        ("convergence", "final-read"),
+    ];
     let needed = |(checker, _): &(&str, _)| claims.iter().any(|claim| claim.checker() == *checker);
     let needs = needs.into_iter().filter(needed);
     needs.map(|(_, f)| f).collect()

@@ -7,7 +7,10 @@ use clap::Args;
 
 use super::{Refused, runs_in};
 use crate::campaign;
+use crate::plan::Plan;
 use crate::report::html::pages;
+use crate::report::table::{Charset, render};
+use crate::report::tally;
 use crate::report::told::Told;
 use crate::report::verdict::RunVerdict;
 use crate::store;
@@ -21,6 +24,9 @@ pub struct MergeArgs {
     /// Where the campaign is put.
     #[arg(long, default_value = "runs", env = "SCHISM_RUNS")]
     pub runs: PathBuf,
+    /// Count over the seeds how often each claim of each trial was refuted.
+    #[arg(long)]
+    pub tally: bool,
 }
 
 /// Copies the runs into a new directory with a verdict on all; returns it and the exit code.
@@ -33,7 +39,7 @@ pub struct MergeArgs {
 /// # Panics
 ///
 /// Never: a verdict has a form in JSON.
-pub fn run(args: &MergeArgs) -> Result<(String, u8), Refused> {
+pub fn run(args: &MergeArgs, charset: Charset) -> Result<(String, u8), Refused> {
     let mut found: Vec<(PathBuf, RunVerdict)> = Vec::new();
     for from in &args.from {
         let runs = runs_in(from);
@@ -51,8 +57,12 @@ pub fn run(args: &MergeArgs) -> Result<(String, u8), Refused> {
         }
     }
     let directory = store::new_run(&args.runs, "merged").map_err(Refused::failed)?;
-    let mut verdicts = Vec::new();
+    let (mut plans, mut verdicts) = (Vec::new(), Vec::new());
     for (run, verdict) in found {
+        if args.tally {
+            let plan = Plan::load(&run.join(store::PLAN));
+            plans.push(plan.map_err(|error| Refused::usage(error.to_string()))?);
+        }
         let base = format!("{}-s{}", verdict.name, verdict.seed);
         let mut place = directory.join(&base);
         let mut number = 2;
@@ -68,7 +78,11 @@ pub fn run(args: &MergeArgs) -> Result<(String, u8), Refused> {
     let text = serde_json::to_vec_pretty(&merged).expect("a verdict has a form in JSON");
     store::write_file(&directory.join(store::VERDICT), &text).map_err(Refused::failed)?;
     page(&directory)?;
-    let sentence = format!("{} runs in {}", merged.runs.len(), directory.display());
+    let mut sentence = format!("{} runs in {}", merged.runs.len(), directory.display());
+    if args.tally {
+        let table = render(&tally::COLUMNS, &tally::rows(&plans, &merged.runs), charset);
+        sentence = format!("{table}\n\n  {sentence}");
+    }
     Ok((sentence, merged.exit_code))
 }
 

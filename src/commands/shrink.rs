@@ -10,7 +10,7 @@ use super::{Refused, run_directory, runs_in};
 use crate::claim::{Claim, Expected};
 use crate::cli::{SeedRange, seed_range};
 use crate::modes;
-use crate::plan::{Plan, SystemName};
+use crate::plan::Plan;
 use crate::report::table::{Charset, plain, thousands};
 use crate::report::verdict::RunVerdict;
 use crate::shrink::smallest;
@@ -61,10 +61,7 @@ struct Shown {
 /// anything, or if the file cannot be written.
 pub fn run(args: &ShrinkArgs, charset: Charset) -> Result<String, Refused> {
     let (trial, place) = trial(args)?;
-    if matches!(
-        trial.system,
-        SystemName::Etcd | SystemName::Redis | SystemName::Postgresql
-    ) {
+    if !trial.system.is_simulated() {
         let (name, system) = (&trial.name, trial.system.as_str());
         return Err(Refused::usage(format!(
             "{name}: {system} runs on hosts alone, and smaller schedules are sought in memory; \

@@ -124,7 +124,7 @@ fn row(plan: &Plan, runs: &[&RunVerdict], claim: Claim, expected: Expected) -> V
     }
     let mut row = about(plan, runs);
     row.extend([
-        claim.as_str().to_owned(),
+        claim.to_string(),
         word(expected).to_owned(),
         format!("{} of {}", refuted.len(), runs.len()),
         until

@@ -9,6 +9,7 @@ pub mod postgresql;
 pub mod redis;
 pub mod reference;
 pub mod routing;
+mod steps;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -114,6 +115,15 @@ impl SystemName {
         match self {
             Self::LeaderFollower | Self::Postgresql => true,
             Self::Raft | Self::MultiLeader | Self::Leaderless | Self::Etcd | Self::Redis => false,
+        }
+    }
+
+    /// Whether its nodes also run in memory.
+    #[must_use]
+    pub fn is_simulated(self) -> bool {
+        match self {
+            Self::LeaderFollower | Self::Raft | Self::MultiLeader | Self::Leaderless => true,
+            Self::Etcd | Self::Redis | Self::Postgresql => false,
         }
     }
 

@@ -443,7 +443,8 @@ pub(crate) fn reproduce(story: &Story<'_>) -> Markup {
 fn on_hosts_alone(recorded: &Recorded) -> bool {
     let system = recorded.plan.as_ref().and_then(|plan| plan.get("system"));
     let named = system.and_then(|system| system.as_str());
-    matches!(named, Some("etcd" | "redis" | "postgresql"))
+    let simulated = ["leader-follower", "raft", "multi-leader", "leaderless"];
+    named.is_some_and(|named| !simulated.contains(&named))
 }
 
 fn line(page: &mut Markup, number: usize, command: &str) {

@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use workloads::generator::Invocation;
 
-use super::protocol::{Asked, Trouble, ask, conclude};
-use super::{Reads, url};
+use super::dialogue::{Dialogue, Leases};
+use super::locks::Next;
+use super::protocol::{Asked, Trouble};
+use super::{Options, url};
 use crate::client::{Client, Clientele, Connect, Outcome, Reply};
 use crate::cluster::Node;
 use crate::systems::http::{http, in_words};
@@ -17,18 +19,18 @@ use crate::systems::routing::{Heard, Router, Routing};
 pub struct Clients {
     routing: Routing,
     urls: Arc<[String]>,
-    reads: Reads,
+    options: Options,
 }
 
 impl Clients {
     /// All begin with the first node, and go on to the next when one fails them.
     #[must_use]
-    pub fn new(nodes: &[Node], clientele: Clientele, reads: Reads) -> Self {
+    pub fn new(nodes: &[Node], clientele: Clientele, options: &Options) -> Self {
         let names = nodes.iter().map(|node| Arc::clone(&node.name));
         Self {
             routing: Routing::new(names, clientele, Arc::default()),
             urls: nodes.iter().map(url).collect(),
-            reads,
+            options: options.clone(),
         }
     }
 }
@@ -41,7 +43,8 @@ impl Connect for Clients {
             http: http().build().unwrap_or_default(),
             urls: Arc::clone(&self.urls),
             router: self.routing.open(worker, process),
-            reads: self.reads,
+            options: self.options.clone(),
+            leases: Leases::new(),
         }
     }
 }
@@ -51,13 +54,15 @@ pub struct EtcdClient {
     http: reqwest::Client,
     urls: Arc<[String]>,
     router: Router,
-    reads: Reads,
+    options: Options,
+    leases: Leases,
 }
 
 impl Client for EtcdClient {
     async fn invoke(&mut self, op: &Invocation, timeout: Duration) -> Reply {
-        let asked = match ask(op, self.reads) {
-            Ok(asked) => asked,
+        let begun = Dialogue::begin(op, &self.options, &mut self.leases);
+        let (mut dialogue, mut asked) = match begun {
+            Ok(begun) => begun,
             Err(reason) => {
                 return Reply {
                     outcome: Outcome::Fail(reason),
@@ -65,17 +70,27 @@ impl Client for EtcdClient {
                 };
             }
         };
-        let position = self.router.choose(op.node.as_ref(), asked.reads());
-        let answer = self.send(position, &asked, timeout).await;
-        let heard = if answer.is_ok() {
-            Heard::Served
-        } else {
-            Heard::NotLeader(None)
-        };
-        self.router.learn(position, heard);
-        Reply {
-            outcome: conclude(&asked, answer),
-            node: Some(self.router.name(position)),
+        // Who would guard something with a lock asks one member for all of it.
+        let anywhere = !asked.changes || op.f == "release" || op.f == "guarded-write";
+        let position = self.router.choose(op.node.as_ref(), anywhere);
+        let deadline = tokio::time::Instant::now() + timeout;
+        loop {
+            let answer = self.send(position, &asked, deadline).await;
+            let heard = if answer.is_ok() {
+                Heard::Served
+            } else {
+                Heard::NotLeader(None)
+            };
+            match dialogue.hear(&asked, answer, &mut self.leases) {
+                Next::Ask(next) => asked = next,
+                Next::Done(outcome) => {
+                    self.router.learn(position, heard);
+                    return Reply {
+                        outcome,
+                        node: Some(self.router.name(position)),
+                    };
+                }
+            }
         }
     }
 }
@@ -85,8 +100,9 @@ impl EtcdClient {
         &self,
         position: usize,
         asked: &Asked,
-        timeout: Duration,
+        deadline: tokio::time::Instant,
     ) -> Result<Json, Trouble> {
+        let timeout = deadline.saturating_duration_since(tokio::time::Instant::now());
         let url = format!("{}{}", self.urls[position], asked.path);
         let sent = self.http.post(url).timeout(timeout).json(&asked.body);
         let answer = sent.send().await.map_err(|error| trouble(&error))?;

@@ -5,14 +5,19 @@
 //! Every member takes every request and hands it to the leader itself.
 //!
 //! **Objects**: a register is a key; a set is a key an element, below a prefix, read as one
-//! range; compare-and-set is one transaction.
+//! range; compare-and-set is one transaction. Transactions of steps, lists among them, and locks
+//! by leases take several requests ([`transactions`], [`locks`]), of which only the last changes
+//! what others see.
 //!
 //! **Errors**: [`ERRORS`]. A put that meets a full database is *not* definite: the state machine
 //! applies it and then answers that there is no space.
 
 mod client;
+mod dialogue;
+mod locks;
 mod operator;
 mod protocol;
+mod transactions;
 
 use std::sync::{Arc, OnceLock};
 
@@ -28,13 +33,31 @@ use crate::image::{Recipe, wheel_directory};
 pub use client::Clients;
 
 /// The operations that clients speak.
-pub(super) const OPERATIONS: &[&str] = &["read", "write", "cas", "add", "read-set"];
+pub(super) const OPERATIONS: &[&str] = &[
+    "read",
+    "write",
+    "cas",
+    "add",
+    "remove",
+    "read-set",
+    "txn",
+    "insert",
+    "acquire",
+    "release",
+    "guarded-write",
+    "guarded-read",
+];
 
 /// What errors say of an operation that changes something: whether it certainly did not happen.
 pub(super) const ERRORS: &[(&str, bool)] = &[
     ("could not connect", true),
     ("mismatch", true),
+    ("held by another", true),
+    ("not held", true),
+    ("refused", true),
     ("etcdserver: too many requests", true),
+    // A lease is looked for before anything is changed.
+    ("etcdserver: requested lease not found", true),
     ("etcdserver: request is too large", true),
     ("etcdserver: mvcc: database space exceeded", false),
     ("etcdserver: request timed out", false),
@@ -61,6 +84,9 @@ pub struct Options {
     pub heartbeat_ms: u32,
     /// How long without a leader until another is elected.
     pub election_ms: u32,
+    /// How long a lock is held at the most; members make it no shorter than one and a half times
+    /// election-ms.
+    pub lease_s: u32,
 }
 
 /// How members answer reads.
@@ -82,6 +108,7 @@ impl Default for Options {
             reads: Reads::default(),
             heartbeat_ms: 100,
             election_ms: 1000,
+            lease_s: 2,
         }
     }
 }
@@ -101,6 +128,9 @@ impl Options {
         }
         if self.version.is_empty() {
             return Err("etcd: the version is empty; write 3.4 or 3.5.1".into());
+        }
+        if self.lease_s == 0 {
+            return Err("etcd: lease-s must be at least 1".into());
         }
         Ok(())
     }
@@ -162,7 +192,7 @@ pub fn system(options: &Options, nodes: &[Node], clientele: Clientele) -> System
     };
     System {
         db: Arc::new(members),
-        clients: AnyConnect::new(Clients::new(nodes, clientele, options.reads)),
+        clients: AnyConnect::new(Clients::new(nodes, clientele, options)),
     }
 }
 

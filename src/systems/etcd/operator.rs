@@ -1,5 +1,6 @@
 //! What an operator does with the members: set up, watch, kill, start.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -8,7 +9,7 @@ use checkers::history::Value;
 use serde_json::{Value as Json, json};
 
 use super::{CLIENT_PORT, Members, PEER_PORT, url};
-use crate::cluster::{Db, Equal, Job, Leaders, Node, Processes};
+use crate::cluster::{Db, DbError, Equal, Job, Leaders, Node, Processes, Testimony};
 use crate::remote::on_all;
 use crate::systems::daemon::Daemon;
 use crate::systems::host::{Needed, State, check_free, digest, until, until_equal, wrong};
@@ -17,6 +18,8 @@ use crate::systems::http::in_words;
 const ASK_LIMIT: Duration = Duration::from_secs(1);
 /// A member answers within a second; a loaded machine may need far longer.
 const START_LIMIT: Duration = Duration::from_secs(20);
+/// A member may still be carrying something out while it is asked what it holds.
+const TESTIMONY_TRIES: usize = 5;
 
 /// What a member says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,8 @@ struct Status {
     member: u64,
     leader: u64,
     term: u64,
+    /// How far it has carried out the group's log.
+    applied: u64,
 }
 
 impl Members {
@@ -50,6 +55,7 @@ impl Members {
             member: number(&answer["header"]["member_id"]).unwrap_or(0),
             leader: number(&answer["leader"]).unwrap_or(0),
             term: number(&answer["raftTerm"]).unwrap_or(0),
+            applied: number(&answer["raftAppliedIndex"]).unwrap_or(0),
         })
     }
 
@@ -101,6 +107,27 @@ impl Members {
         all.unwrap_or_default()
     }
 
+    /// What a member holds once it has carried out the log up to an entry; none while it goes on
+    /// meanwhile, or does not answer.
+    async fn testimony(&self, node: &Node) -> Option<Testimony> {
+        for _ in 0..TESTIMONY_TRIES {
+            let before = self.status(node).await.ok()?;
+            let (state, _) = self.state(node, true).await.ok()?;
+            if self.status(node).await.ok()?.applied == before.applied {
+                let applied = i64::try_from(before.applied).ok()?;
+                let result = [("version", Value::Int(applied)), ("value", state)];
+                return Some(Testimony {
+                    node: Arc::clone(&node.name),
+                    f: "final-read",
+                    key: Value::str("state after an entry of the log"),
+                    argument: Value::Nil,
+                    result: Value::map(result),
+                });
+            }
+        }
+        None
+    }
+
     async fn last_words(&self, daemon: &Daemon, node: &Node) -> String {
         format!("its log ends: {:?}", daemon.last_words(node).await)
     }
@@ -145,6 +172,16 @@ impl Db for Members {
 
     fn await_equal<'a>(&'a self, nodes: &'a [Node], limit: Duration) -> Job<'a, Equal> {
         Box::pin(async move { Ok(until_equal(nodes, limit, || self.states(nodes, true)).await) })
+    }
+
+    /// Members that have carried out the same log hold the same, with the same revisions.
+    fn testimonies<'a>(&'a self, nodes: &'a [Node]) -> Job<'a, Vec<Testimony>> {
+        Box::pin(async move {
+            let told = on_all(nodes, async |node| {
+                Ok::<_, DbError>(self.testimony(node).await)
+            });
+            Ok(told.await?.into_iter().flatten().collect())
+        })
     }
 
     fn teardown<'a>(&'a self, node: &'a Node) -> Job<'a, ()> {

@@ -2,17 +2,20 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio_postgres::{AsyncMessage, Config, Error, NoTls, Statement as Prepared};
+use checkers::history::Value;
+use tokio_postgres::{AsyncMessage, Config, Error, NoTls, Row, Statement as Prepared};
 use workloads::generator::Invocation;
 
-use super::statements::{Answer, Asked, Statement, Trouble, ask, conclude};
-use super::{Options, PORT};
+use super::statements::{Answer, Asked, Statement, Tokens, Trouble, ask, conclude};
+use super::{Isolation, Options, PORT};
 use crate::client::{Client, Clientele, Connect, Outcome, Reply};
 use crate::cluster::Node;
 use crate::systems::routing::{Directory, Heard, Router, Routing};
+use crate::systems::steps::{Does, Step};
 
 /// A server forks a process for each connection, which takes its time on a loaded machine.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
@@ -52,6 +55,7 @@ impl Connect for Clients {
             addresses: Arc::clone(&self.addresses),
             router: self.routing.open(worker, process),
             options: self.options.clone(),
+            tokens: Tokens::new(),
         }
     }
 }
@@ -62,6 +66,7 @@ pub struct PostgresqlClient {
     addresses: Arc<[SocketAddr]>,
     router: Router,
     options: Options,
+    tokens: Tokens,
 }
 
 /// A connection to a server.
@@ -70,6 +75,8 @@ pub(super) struct Connection {
     prepared: [Option<Prepared>; Statement::COUNT],
     /// What the server warned of last.
     warning: Arc<Mutex<Option<String>>>,
+    /// Whether the commit of the transaction was sent.
+    committing: AtomicBool,
 }
 
 impl Connection {
@@ -102,6 +109,7 @@ impl Connection {
             client,
             prepared: Default::default(),
             warning,
+            committing: AtomicBool::new(false),
         })
     }
 
@@ -118,43 +126,155 @@ impl Connection {
         Ok(rows.collect())
     }
 
-    /// The statement, prepared; nothing of an operation is sent by that.
-    async fn prepare(&mut self, statement: Statement) -> Result<Prepared, Error> {
-        let slot = &mut self.prepared[statement as usize];
-        if let Some(prepared) = slot {
-            return Ok(prepared.clone());
+    /// Prepares what is not yet; nothing of an operation is sent by that.
+    async fn prepare(&mut self, statements: &[Statement]) -> Result<(), Error> {
+        for statement in statements {
+            let slot = &mut self.prepared[*statement as usize];
+            if slot.is_none() {
+                *slot = Some(self.client.prepare(statement.text()).await?);
+            }
         }
-        let prepared = self.client.prepare(statement.text()).await?;
-        *slot = Some(prepared.clone());
-        Ok(prepared)
+        Ok(())
     }
 
-    async fn perform(&self, prepared: &Prepared, asked: &Asked) -> Result<Answer, Error> {
-        if let Ok(mut warning) = self.warning.lock() {
-            warning.take();
+    fn prepared(&self, statement: Statement) -> &Prepared {
+        let prepared = self.prepared[statement as usize].as_ref();
+        prepared.expect("it was prepared before anything was asked")
+    }
+
+    /// Whether a transaction that was given up ended before its commit was sent: with the
+    /// connection it is undone.
+    fn is_undone(&self, asked: &Asked) -> bool {
+        !matches!(asked, Asked::One { .. }) && !self.committing.load(Ordering::Relaxed)
+    }
+
+    /// What was warned of since this was asked last.
+    fn warned(&self) -> Option<String> {
+        let mut warning = self.warning.lock().ok()?;
+        warning.take()
+    }
+
+    async fn perform(&self, asked: &Asked, isolation: Isolation) -> Result<Answer, Trouble> {
+        match asked {
+            Asked::One {
+                statement,
+                key,
+                numbers,
+            } => {
+                let done = self.single(*statement, key, numbers).await;
+                done.map_err(|error| trouble(&error))
+            }
+            Asked::Steps(_) | Asked::Insert { .. } => self.transaction(asked, isolation).await,
         }
-        let mut parameters: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> = vec![&asked.key];
-        for number in &asked.numbers {
+    }
+
+    async fn single(
+        &self,
+        statement: Statement,
+        key: &str,
+        numbers: &[i64],
+    ) -> Result<Answer, Error> {
+        self.warned();
+        let mut parameters: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> = vec![&key];
+        for number in numbers {
             parameters.push(number);
         }
-        if asked.statement.reads() {
+        let prepared = self.prepared(statement);
+        if statement.returns_rows() {
             let rows = self.client.query(prepared, &parameters).await?;
-            let rows = rows.iter().map(|row| row.try_get(0));
-            return Ok(Answer::Rows(rows.collect::<Result<Vec<i64>, Error>>()?));
+            let numbers = |row: &Row| (0..row.len()).map(|at| row.try_get(at)).collect();
+            let rows = rows.iter().map(numbers);
+            let rows = rows.collect::<Result<Vec<Vec<i64>>, Error>>()?;
+            return Ok(Answer::Rows(rows, self.warned()));
         }
         let changed = self.client.execute(prepared, &parameters).await?;
-        let warning = self
-            .warning
-            .lock()
-            .ok()
-            .and_then(|mut warning| warning.take());
-        Ok(Answer::Changed(changed, warning))
+        Ok(Answer::Changed(changed, self.warned()))
+    }
+
+    /// Several statements between a begin and a commit. Until that is sent nothing can have
+    /// happened, whatever goes wrong.
+    async fn transaction(&self, asked: &Asked, isolation: Isolation) -> Result<Answer, Trouble> {
+        self.committing.store(false, Ordering::Relaxed);
+        let answer = match self.before_commit(asked, isolation).await {
+            Ok(Answer::Changed(0, _)) => Ok(Answer::Changed(0, None)),
+            Ok(answer) => {
+                self.warned();
+                self.committing.store(true, Ordering::Relaxed);
+                let committed = self.client.batch_execute("commit").await;
+                committed.map_err(|error| trouble(&error))?;
+                return Ok(match answer {
+                    Answer::Steps(read, _) => Answer::Steps(read, self.warned()),
+                    Answer::Changed(rows, _) => Answer::Changed(rows, self.warned()),
+                    Answer::Rows(rows, _) => Answer::Rows(rows, self.warned()),
+                });
+            }
+            Err(error) => Err(Trouble::Undone(in_words(&error))),
+        };
+        if let Err(error) = self.client.batch_execute("rollback").await {
+            tracing::debug!("a rollback did not arrive: {error}");
+        }
+        answer
+    }
+
+    async fn before_commit(&self, asked: &Asked, isolation: Isolation) -> Result<Answer, Error> {
+        let begin = format!("begin isolation level {}", isolation.setting());
+        self.client.batch_execute(&begin).await?;
+        let mut read = Vec::new();
+        match asked {
+            Asked::Steps(steps) => {
+                for step in steps {
+                    if let Some(value) = self.step(step).await? {
+                        read.push(value);
+                    }
+                }
+                Ok(Answer::Steps(read, None))
+            }
+            Asked::Insert { key, row } => {
+                let counted = self.single(Statement::CountPairs, key, &[]).await?;
+                if counted != Answer::Rows(vec![vec![0]], None) {
+                    return Ok(Answer::Changed(0, None));
+                }
+                self.single(Statement::InsertPair, key, row).await
+            }
+            Asked::One {
+                statement,
+                key,
+                numbers,
+            } => self.single(*statement, key, numbers).await,
+        }
+    }
+
+    /// Carries out a step; what it read, if it reads.
+    async fn step(&self, step: &Step) -> Result<Option<Value>, Error> {
+        let statement = Statement::of(step);
+        match step.does {
+            Does::Write(value) | Does::Append(value) => {
+                self.single(statement, &step.key, &[value]).await?;
+                Ok(None)
+            }
+            Does::Read => {
+                let row = self
+                    .client
+                    .query_opt(self.prepared(statement), &[&step.key])
+                    .await?;
+                let Some(row) = row else {
+                    return Ok(Some(Value::Nil));
+                };
+                let (is_list, items): (bool, Vec<i64>) = (row.try_get(0)?, row.try_get(1)?);
+                let mut items = items.into_iter().map(Value::Int);
+                Ok(Some(if is_list {
+                    Value::List(items.collect())
+                } else {
+                    items.next().unwrap_or_default()
+                }))
+            }
+        }
     }
 }
 
 impl Client for PostgresqlClient {
     async fn invoke(&mut self, op: &Invocation, timeout: Duration) -> Reply {
-        let asked = match ask(op) {
+        let asked = match ask(op, &mut self.tokens) {
             Ok(asked) => asked,
             Err(reason) => {
                 return Reply {
@@ -163,9 +283,7 @@ impl Client for PostgresqlClient {
                 };
             }
         };
-        let position = self
-            .router
-            .choose(op.node.as_ref(), asked.statement.reads());
+        let position = self.router.choose(op.node.as_ref(), asked.reads());
         let answer = self.send(position, &asked, timeout).await;
         // A refused compare-and-set, or one that lost to another, was met by a primary.
         let heard = match &answer {
@@ -173,11 +291,12 @@ impl Client for PostgresqlClient {
             Err(Trouble::Said(code, _)) if code.starts_with("40") || code == "57014" => {
                 Heard::Served
             }
+            Err(Trouble::Undone(why)) if !why.contains("read-only") => Heard::Served,
             Err(_) => Heard::NotLeader(None),
         };
         self.router.learn(position, heard);
         Reply {
-            outcome: conclude(&asked, &op.value, answer),
+            outcome: conclude(&asked, &op.value, answer, &mut self.tokens),
             node: Some(self.router.name(position)),
         }
     }
@@ -191,14 +310,16 @@ impl PostgresqlClient {
         timeout: Duration,
     ) -> Result<Answer, Trouble> {
         let deadline = tokio::time::Instant::now() + timeout;
-        let opening = self.ready(position, asked.statement);
-        let (connection, prepared) = match tokio::time::timeout_at(deadline, opening).await {
+        let statements = asked.statements();
+        let opening = self.ready(position, &statements);
+        let connection = match tokio::time::timeout_at(deadline, opening).await {
             Ok(Ok(ready)) => ready,
             Ok(Err(error)) => return Err(Trouble::Refused(in_words(&error))),
             Err(_) => return Err(Trouble::Refused("no answer in time".into())),
         };
         let answer = {
-            let mut performing = std::pin::pin!(connection.perform(&prepared, asked));
+            let performing = connection.perform(asked, self.options.isolation);
+            let mut performing = std::pin::pin!(performing);
             let patience = self
                 .options
                 .cancel_after_ms
@@ -220,6 +341,9 @@ impl PostgresqlClient {
                     }
                     match tokio::time::timeout_at(deadline, performing).await {
                         Ok(answer) => answer,
+                        Err(_) if connection.is_undone(asked) => {
+                            return Err(Trouble::Undone("timed out".into()));
+                        }
                         Err(_) => return Err(Trouble::TimedOut),
                     }
                 }
@@ -229,22 +353,22 @@ impl PostgresqlClient {
             // Only a connection with nothing open on it is used again.
             self.connections[position] = Some(connection);
         }
-        answer.map_err(|error| trouble(&error))
+        answer
     }
 
-    /// A connection on which the statement is prepared; it is taken out until it is free again.
+    /// A connection on which these are prepared; it is taken out until it is free again.
     async fn ready(
         &mut self,
         position: usize,
-        statement: Statement,
-    ) -> Result<(Connection, Prepared), Error> {
+        statements: &[Statement],
+    ) -> Result<Connection, Error> {
         let held = self.connections[position].take();
         let mut connection = match held.filter(|held| !held.client.is_closed()) {
             Some(connection) => connection,
             None => Connection::open(self.addresses[position], &self.options.user).await?,
         };
-        let prepared = connection.prepare(statement).await?;
-        Ok((connection, prepared))
+        connection.prepare(statements).await?;
+        Ok(connection)
     }
 }
 

@@ -6,7 +6,10 @@
 //! and its operation is of unknown outcome.
 //!
 //! **Objects**: a register is a row of one table, a set is the rows of a key in another,
-//! compare-and-set is one statement. Each operation is one transaction, committed by itself.
+//! compare-and-set is one statement, committed by itself. Steps, lists among them, and the rows
+//! of pairs are statements between a begin and a commit, at the isolation level that the options
+//! name; until the commit is sent, nothing can have happened. A lock is a row with a token of a
+//! sequence, held until it is given back.
 //!
 //! **Errors**: [`ERRORS`], by SQLSTATE. A commit that waits for a standby and is cancelled
 //! answers *success* with a warning, though no standby may have it: of unknown outcome.
@@ -34,12 +37,30 @@ use crate::image::Recipe;
 pub use client::Clients;
 
 /// The operations that clients speak.
-pub(super) const OPERATIONS: &[&str] = &["read", "write", "cas", "add", "read-set"];
+pub(super) const OPERATIONS: &[&str] = &[
+    "read",
+    "write",
+    "cas",
+    "add",
+    "remove",
+    "read-set",
+    "txn",
+    "insert",
+    "acquire",
+    "release",
+    "guarded-write",
+    "guarded-read",
+];
 
 /// What errors say of an operation that changes something: whether it certainly did not happen.
 pub(super) const ERRORS: &[(&str, bool)] = &[
     ("could not connect", true),
     ("mismatch", true),
+    ("held by another", true),
+    ("not held", true),
+    ("refused", true),
+    // Its commit was not sent.
+    ("not committed", true),
     // The statement was refused or undone before its commit.
     ("25006 read_only_sql_transaction", true),
     ("40001 serialization_failure", true),
@@ -137,6 +158,15 @@ pub enum Isolation {
 }
 
 impl Isolation {
+    /// That of single statements: alone they need no more, and standbys answer nobody who wants
+    /// serializable.
+    fn of_statements(self) -> &'static str {
+        match self {
+            Self::ReadCommitted => self.setting(),
+            Self::RepeatableRead | Self::Serializable => Self::RepeatableRead.setting(),
+        }
+    }
+
     fn setting(self) -> &'static str {
         match self {
             Self::ReadCommitted => "read committed",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use checkers::history::Value;
 
 use super::client::{Connection, in_words};
-use super::statements::SCHEMA;
+use super::statements::{CONTENTS, SCHEMA};
 use super::{PORT, Servers, USER};
 use crate::cluster::{Db, DbError, Equal, Job, Leaders, Node, Processes};
 use crate::remote::{Command, on_all};
@@ -23,10 +23,6 @@ const COPY_LIMIT: Duration = Duration::from_secs(40);
 /// Shell text: runs a program as the servers' user.
 const AS_USER: &str = "as_user() {\n\
      setpriv --reuid=postgres --regid=\"$(id -g postgres)\" --clear-groups \"$@\"\n}\n";
-
-/// All that a server holds, in one text.
-const CONTENTS: &str = "select coalesce(string_agg(k || '=' || v, ',' order by k), '') from registers \
-     union all select coalesce(string_agg(k || '+' || e, ',' order by k, e), '') from elements";
 
 impl Servers {
     /// Asks once, on a connection of its own.
@@ -106,7 +102,7 @@ impl Servers {
              wal_receiver_status_interval = 1s\nrecovery_target_timeline = latest\njit = off\n\
              synchronous_commit = {}\ndefault_transaction_isolation = '{}'\ninclude = '{}'\n",
             self.options.commit.setting(),
-            self.options.isolation.setting(),
+            self.options.isolation.of_statements(),
             self.node_config(),
         )
     }
@@ -116,7 +112,7 @@ impl Servers {
         let data = self.data();
         let script = format!(
             "cd {home} && {AS_USER}as_user {initdb} -D {data} -A trust -U {USER} --no-sync \
-             --locale=C -E UTF8 --no-instructions >/dev/null",
+             --locale=C -E UTF8 --no-instructions --wal-segsize=1 >/dev/null",
             home = self.daemon().directory,
             initdb = self.options.program("initdb"),
         );
@@ -322,7 +318,8 @@ impl Db for Servers {
                     .await
                     .map(drop)
             };
-            match until(START_LIMIT, made).await {
+            // It is created meanwhile, which takes a processor that others may want as well.
+            match until(COPY_LIMIT, made).await {
                 Ok(()) => self.copy(node, &all[0]).await,
                 Err(why) => Err(wrong("copy the primary", &node.name, why)),
             }

@@ -6,13 +6,17 @@
 //! or cache. Half of the clients hear of a new primary when most sentinels name it; the others
 //! stay with the old one until it fails them, as clients with an old address do.
 //!
-//! **Objects**: a register is a string, a set is a set, compare-and-set is one script. With
+//! **Objects**: a register is a string, a set is a set, compare-and-set is one script. A lock is
+//! a key with a lifetime, which no client renews; its tokens are counted up beside it, and the
+//! resource that it guards refuses one that is lower than it has heard of. A transaction is one
+//! block of `MULTI`, of strings and lists as text. With
 //! `wait` a write counts as done when so many replicas have it; if they do not in time, its
 //! outcome is unknown, since the primary has it.
 //!
 //! **Errors**: [`ERRORS`], all of which a server answers before it does anything.
 
 mod client;
+mod commands;
 mod operator;
 mod resp;
 
@@ -32,12 +36,29 @@ use crate::image::Recipe;
 pub use client::Clients;
 
 /// The operations that clients speak.
-pub(super) const OPERATIONS: &[&str] = &["read", "write", "cas", "add", "read-set"];
+pub(super) const OPERATIONS: &[&str] = &[
+    "read",
+    "write",
+    "cas",
+    "add",
+    "remove",
+    "read-set",
+    "txn",
+    "acquire",
+    "release",
+    "guarded-write",
+    "guarded-read",
+];
 
 /// What errors say of an operation that changes something: whether it certainly did not happen.
 pub(super) const ERRORS: &[(&str, bool)] = &[
     ("could not connect", true),
     ("mismatch", true),
+    ("held by another", true),
+    ("not held", true),
+    ("refused", true),
+    // A block with a command that was refused is thrown away.
+    ("EXECABORT", true),
     ("READONLY", true),
     ("LOADING", true),
     ("MASTERDOWN", true),
@@ -71,6 +92,8 @@ pub struct Options {
     pub down_after_ms: u32,
     /// How long until a failover that did not succeed is tried again.
     pub failover_timeout_ms: u32,
+    /// How long a lock is held at the most.
+    pub lease_ms: u32,
 }
 
 /// How often the file of writes is made durable.
@@ -109,6 +132,7 @@ impl Default for Options {
             appendfsync: AppendFsync::default(),
             down_after_ms: 1000,
             failover_timeout_ms: 3000,
+            lease_ms: 2000,
         }
     }
 }
@@ -127,6 +151,9 @@ impl Options {
                     "redis: {name} is {asked}, and there are {replicas} replicas"
                 ));
             }
+        }
+        if self.lease_ms == 0 {
+            return Err("redis: lease-ms must be at least 1".into());
         }
         if nodes < 3 {
             return Err(

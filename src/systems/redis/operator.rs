@@ -83,6 +83,14 @@ fn sentinels(nodes: &[Node]) -> Vec<(SocketAddr, String)> {
         .collect()
 }
 
+/// All other nodes replicate from the first one.
+async fn has_replicas(nodes: &[Node]) -> Result<(), String> {
+    match role(&nodes[0]).await? {
+        Role::Primary { replicas } if replicas + 1 == nodes.len() => Ok(()),
+        other => Err(format!("{} is {other:?}", nodes[0].name)),
+    }
+}
+
 /// One primary, the first node, with all others connected, and sentinels that know each other.
 async fn is_formed(nodes: &[Node]) -> Result<(), String> {
     for (node, role) in nodes.iter().zip(roles(nodes).await) {
@@ -234,6 +242,10 @@ impl Db for Servers {
             let config = self.sentinel_config(node, &all[0], all.len());
             put(node, &sentinel.args[0], config).await?;
             self.start_server(node).await?;
+            // A sentinel asks the primary for its replicas at once, and then not for ten seconds.
+            if let Err(why) = until(START_LIMIT, || has_replicas(all)).await {
+                return Err(wrong("replicate", &all[0].name, why));
+            }
             sentinel.start(node).await
         })
     }

@@ -57,6 +57,19 @@ impl Connection {
         self.read().await
     }
 
+    /// Sends commands at once, and waits for the answers to all of them; the last one.
+    pub(super) async fn ask_all(&mut self, commands: &[Vec<String>]) -> std::io::Result<Said> {
+        let words =
+            |command: &Vec<String>| encode(&command.iter().map(String::as_str).collect::<Vec<_>>());
+        let bytes: Vec<u8> = commands.iter().flat_map(words).collect();
+        self.stream.write_all(&bytes).await?;
+        let mut last = Said::Nil;
+        for _ in commands {
+            last = self.read().await?;
+        }
+        Ok(last)
+    }
+
     fn read(&mut self) -> Pin<Box<dyn Future<Output = std::io::Result<Said>> + Send + '_>> {
         Box::pin(async move {
             let mut line = String::new();
