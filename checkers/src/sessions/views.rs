@@ -89,7 +89,7 @@ enum Broken {
 /// Judges PRAM, or causal memory, which must have no circle in its causality. None if the
 /// budget was spent.
 ///
-/// Sessions are judged on all cores. What is told of the first that cannot be is found out
+/// For PRAM sessions are judged on all cores. What is told of the first that cannot be is found out
 /// afterwards, so that it does not depend on how many cores there are.
 ///
 /// **Cost**: for each session what comes into its sight, so O(n k) with k sessions; more where
@@ -101,7 +101,9 @@ pub(super) fn judge(
     order: Option<&[u32]>,
     budget: &Budget,
 ) -> Option<Found> {
-    judge_by(workers(rows.len()), calls, rows, causal, order, budget)
+    // What causal memory needs for a second core is more than an operation may take.
+    let workers = if causal { 1 } else { workers(rows.len()) };
+    judge_by(workers, calls, rows, causal, order, budget)
 }
 
 fn judge_by(
