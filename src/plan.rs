@@ -744,6 +744,10 @@ mod tests {
                  at = \"1s\"\nfor = \"1s\"\nstep = \"after-append\"",
                 "is for kill and pause",
             ),
+            (
+                "name = \"x\"\nsystem = \"redis\"\n[load]\nworkload = \"write-skew\"",
+                "asks for insert, which redis does not do",
+            ),
             ("name = \"../x\"", "letters"),
             ("name = \"x\"\n[load]\nclients = 0", "at least one client"),
             ("name = \"x\"\n[load]\nread-percent = 101", "at most 100"),
