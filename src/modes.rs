@@ -507,7 +507,10 @@ impl Mode {
             .map(|(kind, at)| FaultPlan {
                 at: Duration::from_millis(at),
                 lasts: Duration::from_millis(350),
-                promote_after: operated.then_some(Duration::from_millis(100)),
+                // Nobody promises a new epoch while a lease runs, and each fault is over before
+                // one is.
+                promote_after: (operated && !self.is_leased())
+                    .then_some(Duration::from_millis(100)),
                 ..strike(kind, Target::Random)
             })
             .to_vec(),
