@@ -3,6 +3,7 @@
 
 pub mod daemon;
 pub mod etcd;
+mod guarded;
 mod host;
 mod http;
 pub mod postgresql;

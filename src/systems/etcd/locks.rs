@@ -13,6 +13,7 @@ use super::protocol::{
     Asked, Kind, TXN, Trouble, heard, is_absent, key_of, plain, put, succeeded, text,
 };
 use crate::client::Outcome;
+use crate::systems::guarded;
 
 /// What is said next, or what came of it all.
 #[derive(Debug, PartialEq)]
@@ -121,13 +122,7 @@ pub(super) fn on_resource(op: &Invocation) -> Result<Asked, String> {
             Kind::Guarded,
         ));
     }
-    let field = |name| op.value.get(name).and_then(Value::as_int);
-    let (Some(token), Some(value)) = (field("token"), field("value")) else {
-        return Err(format!(
-            "{} needs a token and a value, not {}",
-            op.f, op.value
-        ));
-    };
+    let [token, value] = guarded::written(op)?;
     let body = json!({
         "compare": [{
             "key": text(&lock(&key)), "target": "CREATE", "result": "EQUAL",
@@ -143,13 +138,7 @@ pub(super) fn guarded(answer: &Json) -> Option<Value> {
     let Some(kvs) = answer.get("kvs") else {
         return Some(Value::Nil);
     };
-    let held = plain(kvs.get(0)?.get("value")?)?;
-    let (token, value) = held.split_once(' ')?;
-    let number = |text: &str| Some(Value::Int(text.parse().ok()?));
-    Some(Value::map([
-        ("token", number(token)?),
-        ("value", number(value)?),
-    ]))
+    guarded::told(&plain(kvs.get(0)?.get("value")?)?)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use workloads::generator::Invocation;
 
 use super::ERRORS;
 use crate::client::Outcome;
+use crate::systems::guarded;
 use crate::systems::steps::{Does, Step, steps, told};
 
 /// The tables, empty; there are no standbys to wait for yet.
@@ -219,16 +220,7 @@ pub(super) fn ask(op: &Invocation, tokens: &mut Tokens) -> Result<Asked, String>
             let token = token.ok_or("not held: this client has no token of it")?;
             (Statement::Release, vec![token])
         }
-        "guarded-write" => {
-            let field = |name| op.value.get(name).and_then(Value::as_int);
-            let (Some(token), Some(value)) = (field("token"), field("value")) else {
-                return Err(format!(
-                    "{} needs a token and a value, not {}",
-                    op.f, op.value
-                ));
-            };
-            (Statement::GuardedWrite, vec![token, value])
-        }
+        "guarded-write" => (Statement::GuardedWrite, guarded::written(op)?.to_vec()),
         "guarded-read" => (Statement::GuardedRead, Vec::new()),
         "read" | "final-read" => (Statement::Read, Vec::new()),
         "read-set" | "final-read-set" => (Statement::ReadSet, Vec::new()),
@@ -301,10 +293,7 @@ fn of_rows(statement: Statement, key: &str, rows: Vec<Vec<i64>>, tokens: &mut To
             tokens.insert(key.to_owned(), *token);
             Value::Int(*token)
         }
-        (Statement::GuardedRead, Some([token, value])) => {
-            let pair = [("token", *token), ("value", *value)];
-            Value::map(pair.map(|(name, number)| (name, Value::Int(number))))
-        }
+        (Statement::GuardedRead, Some([token, value])) => guarded::pair([*token, *value]),
         (Statement::ReadSet, _) => {
             let all = rows.into_iter().flatten();
             Value::List(all.map(Value::Int).collect())

@@ -8,6 +8,7 @@ use workloads::generator::Invocation;
 use super::resp::Said;
 use super::{ERRORS, Options};
 use crate::client::Outcome;
+use crate::systems::guarded;
 use crate::systems::steps::{Does, Step, steps, told};
 
 /// Sets a key if it holds what is expected; nothing is expected of a key that is not there.
@@ -148,11 +149,7 @@ pub(super) fn ask(
             one(&words, Kind::Released)
         }
         "guarded-write" => {
-            let field = |name| op.value.get(name).and_then(Value::as_int);
-            let (Some(token), Some(value)) = (field("token"), field("value")) else {
-                return Err(format!("{f} needs a token and a value, not {}", op.value));
-            };
-            let (token, value) = (token.to_string(), value.to_string());
+            let [token, value] = guarded::written(op)?.map(|number| number.to_string());
             let words = ["EVAL", GUARDED_WRITE, "1", &resource, &token, &value];
             one(&words, Kind::Fenced)
         }
@@ -195,16 +192,6 @@ fn step_value(said: &Said) -> Option<Value> {
         },
         Said::Error(_) | Said::Number(_) | Said::List(_) => None,
     }
-}
-
-/// What a guarded resource holds: its token, a blank, its value.
-fn guarded(text: &str) -> Option<Value> {
-    let (token, value) = text.split_once(' ')?;
-    let number = |text: &str| Some(Value::Int(text.parse().ok()?));
-    Some(Value::map([
-        ("token", number(token)?),
-        ("value", number(value)?),
-    ]))
 }
 
 /// What became of an operation; a lock that was granted is kept in mind.
@@ -252,7 +239,7 @@ pub(super) fn conclude(
         }
         (Kind::Register | Kind::Guarded, Said::Nil) => Some(Value::Nil),
         (Kind::Register, Said::Text(text)) => number(text),
-        (Kind::Guarded, Said::Text(text)) => guarded(text),
+        (Kind::Guarded, Said::Text(text)) => guarded::told(text),
         (Kind::Set, Said::List(items)) => {
             let items = items.iter().map(|item| number(&item.text()?));
             items.collect::<Option<Vec<Value>>>().map(Value::List)

@@ -6,6 +6,9 @@ use fixtures::protocol::{Answer, Grant, Moment, Operation, Step, StepAnswer};
 use workloads::bank::{ACCOUNTS, OPENING, account};
 use workloads::generator::Invocation;
 
+use crate::systems::guarded;
+use crate::systems::steps::{self, Does, steps};
+
 /// The series from which all ids of a run come.
 const IDS: &str = "ids";
 
@@ -105,10 +108,7 @@ pub(super) fn operation(
         },
         "release" => Operation::Release { key, holder },
         "guarded-write" => {
-            let field = |name| op.value.get(name).and_then(Value::as_int);
-            let (Some(token), Some(value)) = (field("token"), field("value")) else {
-                return Err(format!("{f} needs a token and a value, not {}", op.value));
-            };
+            let [token, value] = guarded::written(op)?;
             Operation::GuardedWrite { key, token, value }
         }
         "guarded-read" => Operation::GuardedRead { key },
@@ -152,34 +152,16 @@ fn transfer(value: &Value) -> Result<Operation, String> {
 }
 
 fn transaction(value: &Value) -> Result<Operation, String> {
-    let steps = value.as_list().unwrap_or_default().iter().map(step);
-    let steps: Vec<Step> = steps.collect::<Result<_, _>>()?;
-    if steps.is_empty() {
-        return Err(format!("txn needs steps, not {value}"));
-    }
-    Ok(Operation::Txn { steps })
-}
-
-fn step(step: &Value) -> Result<Step, String> {
-    let wrong =
-        || format!("a step is [r key nil], [w key value] or [append key value], not {step}");
-    let Some([f, key, value]) = step.as_list() else {
-        return Err(wrong());
-    };
-    let key = match key {
-        Value::Str(text) => text.to_string(),
-        Value::Int(number) => number.to_string(),
-        _ => return Err(wrong()),
-    };
-    match (f.as_str(), value) {
-        (Some("r"), _) => Ok(Step::Get { key }),
-        (Some("w"), Value::Int(value)) => Ok(Step::Put { key, value: *value }),
-        (Some("append"), Value::Int(element)) => Ok(Step::Append {
-            key,
-            element: *element,
-        }),
-        _ => Err(wrong()),
-    }
+    let steps = steps(value)?
+        .into_iter()
+        .map(|steps::Step { key, does }| match does {
+            Does::Read => Step::Get { key },
+            Does::Write(value) => Step::Put { key, value },
+            Does::Append(element) => Step::Append { key, element },
+        });
+    Ok(Operation::Txn {
+        steps: steps.collect(),
+    })
 }
 
 /// The result of an operation, as its workload says it; `argument` is what it was given.
@@ -209,9 +191,9 @@ pub(super) fn result(answer: Answer, argument: &Value, asked: &Operation) -> Val
             None => Value::Int(token),
             Some(ttl) => Value::map([("token", Value::Int(token)), ("ttl-ms", Value::Int(ttl))]),
         },
-        (Answer::Guarded(found), _) => found.map_or(Value::Nil, |(token, value)| {
-            Value::map([("token", Value::Int(token)), ("value", Value::Int(value))])
-        }),
+        (Answer::Guarded(found), _) => {
+            found.map_or(Value::Nil, |(token, value)| guarded::pair([token, value]))
+        }
         (Answer::Balances(held), _) => {
             let accounts: Vec<String> = (0..ACCOUNTS).map(account).collect();
             let held = held.into_iter().map(Value::Int);
