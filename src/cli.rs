@@ -625,22 +625,24 @@ async fn carry_out_on(
     if let Some(summed) = after.summed {
         return coded(summed(&verdict.runs, &directory));
     }
-    print_outcome(plans, &verdict, &directory, &after, common.format, charset);
-    if verdict.runs.len() > 1
-        && let Err(refused) = commands::merge::page(&directory)
-    {
-        complain(&refused.sentence);
-    }
     let unmet = unmet(&verdict, &common.expect);
-    unmet.iter().for_each(|sentence| complain(sentence));
     let interrupted = stop.load(Ordering::Relaxed);
-    Ok(if interrupted {
+    let code = if interrupted {
         INTERRUPTED
     } else if !common.expect.is_empty() {
         u8::from(!unmet.is_empty())
     } else {
         verdict.exit_code
-    })
+    };
+    let shown = (common.format, charset);
+    print_outcome(plans, &verdict, code, &directory, &after, shown);
+    if verdict.runs.len() > 1
+        && let Err(refused) = commands::merge::page(&directory)
+    {
+        complain(&refused.sentence);
+    }
+    unmet.iter().for_each(|sentence| complain(sentence));
+    Ok(code)
 }
 
 /// What --expect asks for and did not come out, of each run.
@@ -703,20 +705,25 @@ async fn stop_on_signal(stop: Arc<AtomicBool>, progress: Mode) {
     }
 }
 
+/// Prints the verdicts; in words with the `code` with which the program ends.
 fn print_outcome(
     plans: &[Plan],
     verdict: &CampaignVerdict,
+    code: u8,
     directory: &Path,
     after: &After<'_>,
-    format: Format,
-    charset: Charset,
+    (format, charset): (Format, Charset),
 ) {
     let place = directory.display().to_string();
     match (format, &verdict.runs[..]) {
         (Format::Json, [one]) => say(&json(one)),
         (Format::Json, _) => say(&json(verdict)),
         (Format::Human, [one]) if after.again.is_none() && !after.tally => {
-            say(terminal::run(one, &place, |_| None, charset).trim_end())
+            let one = RunVerdict {
+                exit_code: code,
+                ..one.clone()
+            };
+            say(terminal::run(&one, &place, |_| None, charset).trim_end())
         }
         (Format::Human, _) => {
             let table = if after.tally {
@@ -735,10 +742,7 @@ fn print_outcome(
                     format!(", {unexpected} not")
                 }
             );
-            let mut text = format!(
-                "{table}\n\n  {summary}   exit {}\n  run    {place}",
-                verdict.exit_code
-            );
+            let mut text = format!("{table}\n\n  {summary}   exit {code}\n  run    {place}");
             if let Some(again) = &after.again {
                 text += &format!("\n  again  {again}");
             }

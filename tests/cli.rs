@@ -177,6 +177,9 @@ fn what_is_expected_decides_the_code() {
         let (got, said) = expected(files, wanted);
         assert_eq!(got, Some(code), "{files:?} {wanted}: {said}");
         assert!(said.contains(words), "{files:?} {wanted}: {said}");
+        if files.len() == 1 && code != 64 {
+            assert!(said.contains(&format!("exit {code}\n")), "{said}");
+        }
     }
 }
 

@@ -100,19 +100,26 @@ pub fn run(args: &CheckArgs, speech: &Speech<'_>) -> Result<u8, Refused> {
     let [what] = args.what.as_slice() else {
         return Ok(several(args, speech));
     };
-    let answer = asked(args, what, speech)?;
+    let mut answer = asked(args, what, speech)?;
     if let Some(file) = &args.certificate {
         certified(&answer, file, speech)?;
     }
-    match args.format {
-        Format::Json => (speech.say)(&json(&answer.verdict)),
-        Format::Human => (speech.say)(&check::tell(&answer, speech.width, speech.charset)),
-    }
-    Ok(if args.expect.is_empty() {
+    let unmet = expect::unmet(&answer.verdict, &args.expect);
+    let code = if args.expect.is_empty() {
         answer.verdict.exit_code
     } else {
-        u8::from(!is_met(args, what, &answer, speech))
-    })
+        u8::from(!unmet.is_empty())
+    };
+    match args.format {
+        Format::Json => (speech.say)(&json(&answer.verdict)),
+        Format::Human => {
+            // In words with the code with which the program ends.
+            answer.verdict.exit_code = code;
+            (speech.say)(&check::tell(&answer, speech.width, speech.charset));
+        }
+    }
+    complain_of(&unmet, what, speech);
+    Ok(code)
 }
 
 fn several(args: &CheckArgs, speech: &Speech<'_>) -> u8 {
@@ -130,7 +137,9 @@ fn several(args: &CheckArgs, speech: &Speech<'_>) -> u8 {
             (_, Format::Human) => {}
         }
         if let Ok(answer) = &answer {
-            met &= is_met(args, what, answer, speech);
+            let unmet = expect::unmet(&answer.verdict, &args.expect);
+            complain_of(&unmet, what, speech);
+            met &= unmet.is_empty();
         }
         answers.push((what.clone(), answer));
     }
@@ -176,13 +185,10 @@ fn claims(args: &CheckArgs, what: &Path) -> Vec<Claim> {
     claims
 }
 
-/// Whether everything came out that was expected; complains of what did not.
-fn is_met(args: &CheckArgs, what: &Path, answer: &Answer, speech: &Speech<'_>) -> bool {
-    let unmet = expect::unmet(&answer.verdict, &args.expect);
-    for sentence in &unmet {
+fn complain_of(unmet: &[String], what: &Path, speech: &Speech<'_>) {
+    for sentence in unmet {
         (speech.complain)(&format!("{}: {sentence}", what.display()));
     }
-    unmet.is_empty()
 }
 
 fn certified(answer: &Answer, file: &Path, speech: &Speech<'_>) -> Result<(), Refused> {
