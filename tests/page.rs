@@ -216,13 +216,14 @@ fn the_timeline_by_keyboard(browser: &mut Browser, pages: &Pages) {
             .is_some_and(|s| s.starts_with('F') && s.contains(" at ")),
         "{found}"
     );
-    // Over the middle of it a single operation is told.
+    // Near the middle of it a single operation is told.
     let under = "(async () => { const c = document.querySelector('#cv'); \
         const frame = () => new Promise((done) => requestAnimationFrame(done)); \
-        const r = c.getBoundingClientRect(), ro = document.querySelector('#ro'); \
-        for (let y = 0; y < r.height; y += 4) { \
+        const ro = document.querySelector('#ro'); \
+        for (const x of [30, 100, -40, 200, -200, 300]) for (let y = 0; y < c.clientHeight; y += 4) { \
+        const r = c.getBoundingClientRect(); \
         c.dispatchEvent(new PointerEvent('pointermove', {bubbles: true, \
-        clientX: r.left + r.width / 2 + 30, clientY: r.top + y})); await frame(); await frame(); \
+        clientX: r.left + r.width / 2 + x, clientY: r.top + y})); await frame(); await frame(); \
         if (ro.textContent.includes(', began ')) return ro.textContent; } return ''; })()";
     let told = browser.eval(under);
     assert!(

@@ -394,8 +394,12 @@
     return [from, from + wide];
   }
   for (const r of all("[data-range]")) r.addEventListener("click", () => { const name = r.dataset.range; if (name === "in") zoom(.4); else if (name === "out") zoom(2.5); else { const known = named(name); if (known) range(...known); } });
-  let drag = null, waiting = 0;
-  frame.addEventListener("pointermove", (event) => { if (waiting) return; waiting = requestAnimationFrame(() => { waiting = 0; const r = canvas.getBoundingClientRect(), px = event.clientX - r.left, py = event.clientY - r.top; if (drag) { const d = (drag.x - px) / (W - G - R) * (drag.b - drag.a); range(drag.a + d, drag.b + d, true); } point(px, py); }); });
+  /* Where the pointer is on the canvas is taken when it moves, as the page may scroll until it is drawn. */
+  let drag = null, waiting = 0, pointer = [0, 0];
+  frame.addEventListener("pointermove", (event) => {
+    const r = canvas.getBoundingClientRect(); pointer = [event.clientX - r.left, event.clientY - r.top];
+    waiting ||= requestAnimationFrame(() => { waiting = 0; const [px, py] = pointer; if (drag) { const d = (drag.x - px) / (W - G - R) * (drag.b - drag.a); range(drag.a + d, drag.b + d, true); } point(px, py); });
+  });
   frame.addEventListener("pointerleave", () => point());
   canvas.addEventListener("pointerdown", (event) => { const r = canvas.getBoundingClientRect(), px = event.clientX - r.left, py = event.clientY - r.top; if (py > miniTop) { const t = (px - G) / (W - G - R) * length, w = v1 - v0; range(t - w / 2, t + w / 2); } else { drag = { x: px, a: v0, b: v1 }; canvas.setPointerCapture(event.pointerId); } });
   canvas.addEventListener("pointerup", () => { drag = null; });
