@@ -1,5 +1,7 @@
 //! Stale reads in words.
 
+use std::collections::BTreeMap;
+
 use super::growing;
 use super::kinds::{Functions, Objects, Sort};
 use super::register::{Cursor, NOBODY, Register, Version};
@@ -8,36 +10,65 @@ use crate::Anomaly;
 use crate::calls::{BEFORE, Calls, NEVER, Rank};
 use crate::explain::{anomaly, time};
 use crate::history::Kind;
+use crate::linearizable::cores::workers;
 
 /// More acknowledged changes than this are counted and not listed.
 const LISTED: usize = 8;
 
-/// The proof that one read was behind.
-pub(super) fn explain(calls: &Calls, objects: &Objects, read: &StaleRead) -> Option<Anomaly> {
-    let key = calls.key[read.call as usize];
-    let place = objects.by_key.place(key)?;
-    let of = objects.by_key.calls(place);
-    match objects.sorts[place] {
-        Sort::Register => register(calls, &objects.functions, of, read),
-        sort @ (Sort::Counter | Sort::List) => grown(calls, &objects.functions, sort, of, read),
-        Sort::Other => None,
+/// The proofs that these reads were behind, in their order.
+///
+/// **Cost**: every register among them is looked at once.
+pub(super) fn explain(calls: &Calls, objects: &Objects, reads: &[&StaleRead]) -> Vec<Anomaly> {
+    let mut by_object: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (nth, read) in reads.iter().enumerate() {
+        let place = objects.by_key.place(calls.key[read.call as usize]);
+        by_object
+            .entry(place.expect("it was judged"))
+            .or_default()
+            .push(nth);
     }
+    let functions = &objects.functions;
+    let mut register = Register::new(calls);
+    let mut proofs: BTreeMap<usize, Anomaly> = BTreeMap::new();
+    for (place, own) in by_object {
+        let of = objects.by_key.calls(place);
+        let sort = objects.sorts[place];
+        if sort == Sort::Register {
+            register.load_by(workers(of.len()), calls, functions, of);
+        }
+        for nth in own {
+            let proof = match sort {
+                Sort::Register => old(calls, functions, &register, reads[nth]),
+                Sort::Counter | Sort::List => grown(calls, functions, sort, of, reads[nth]),
+                Sort::Other => None,
+            };
+            proofs.extend(proof.map(|proof| (nth, proof)));
+        }
+        if sort == Sort::Register {
+            register.unload(calls);
+        }
+    }
+    proofs.into_values().collect()
 }
 
-fn register(calls: &Calls, functions: &Functions, of: &[u32], read: &StaleRead) -> Option<Anomaly> {
-    let mut register = Register::new(calls);
-    register.load(calls, functions, of);
+fn old(
+    calls: &Calls,
+    functions: &Functions,
+    register: &Register,
+    read: &StaleRead,
+) -> Option<Anomaly> {
     let seen = register.place(calls.result(read.call))?;
     let newer = *register.replacer(seen)?;
-    let possibly = {
-        let mut possibly = 0;
-        register.judge(&mut Cursor::default(), calls, functions, of, |seen| {
-            if seen.call == read.call {
-                possibly = seen.lag.versions_hi;
-            }
-        });
-        possibly
-    };
+    let mut possibly = 0;
+    register.judge(
+        &mut Cursor::default(),
+        calls,
+        functions,
+        &[read.call],
+        |seen| {
+            possibly = seen.lag.versions_hi;
+        },
+    );
     // Each value by its write, and by another call where the write's end does not tell enough.
     let proof = |version: &Version| {
         let writer = (version.writer != NOBODY).then_some(version.writer);

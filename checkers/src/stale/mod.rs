@@ -325,11 +325,7 @@ fn report(
     if all && let Some(k) = exact_k(calls, objects, &mut tally, budget) {
         report.figure("k_atomicity", k);
     }
-    for read in worst(&tally, bound) {
-        report
-            .anomalies
-            .extend(explain::explain(calls, objects, read));
-    }
+    report.anomalies = explain::explain(calls, objects, &worst(&tally, bound));
     let why = if all {
         undecided(calls, &tally, objects)
     } else {
