@@ -42,6 +42,7 @@
 mod arbitration;
 mod causal;
 mod clocks;
+mod deeds;
 mod delivered;
 mod follow;
 mod found;
@@ -214,19 +215,54 @@ type Judged = (Found, Option<String>);
 
 const SPENT: &str = "the budget was spent before every session was judged";
 
+/// What is to be told of causality.
+#[derive(Clone, Copy)]
+struct Wanted {
+    follow: bool,
+    convergent: bool,
+    ordered: bool,
+}
+
+/// What the sweep tells, and what follows from the writes that were passed over; they are
+/// forgotten then, as they take more memory than all else.
+struct Past {
+    swept: causal::Swept,
+    /// What causal convergence asks beyond causal consistency, if it is wanted.
+    convergent: Option<Found>,
+    /// Whether one order of everything was built at the first try, if it is wanted.
+    ordered: Option<bool>,
+}
+
+impl Past {
+    fn of(calls: &Calls, rows: &Rows, wanted: Wanted) -> Self {
+        let asked = causal::Wanted {
+            follow: wanted.follow,
+            passed: wanted.convergent || wanted.ordered,
+        };
+        let mut swept = causal::judge(calls, rows, &rows.previous_writes(), asked);
+        let convergent = (wanted.convergent).then(|| arbitration::judge(calls, rows, &swept));
+        let built = || swept.causal.count == 0 && sequential::build(calls, rows, &swept.passed);
+        let ordered = (wanted.ordered).then(|| !swept.cyclic && built());
+        swept.passed = causal::PassedOver::default();
+        Self {
+            swept,
+            convergent,
+            ordered,
+        }
+    }
+}
+
 /// What is known of a history, each thing once it is asked for.
 struct Analysis<'a> {
     calls: &'a Calls,
-    wanted: causal::Wanted,
+    wanted: Wanted,
     rows: Rows,
-    previous: OnceCell<Vec<u32>>,
     own: OnceCell<(Found, Found)>,
     delivered: OnceCell<Found>,
-    swept: OnceCell<causal::Swept>,
+    past: OnceCell<Past>,
     pram: OnceCell<Judged>,
     convergent: OnceCell<Judged>,
     memory: OnceCell<Judged>,
-    ordered: OnceCell<bool>,
     sequential: OnceCell<Judged>,
     budget: &'a Budget,
 }
@@ -236,45 +272,40 @@ impl<'a> Analysis<'a> {
         let any = |of: &[Guarantee]| guarantees.iter().any(|one| of.contains(one));
         Self {
             calls,
-            wanted: causal::Wanted {
+            wanted: Wanted {
                 follow: any(&[Guarantee::WritesFollowReads]),
-                passed: any(&[
-                    Guarantee::CausalConvergence,
-                    Guarantee::CausalMemory,
-                    Guarantee::Sequential,
-                ]),
+                convergent: any(&[Guarantee::CausalConvergence, Guarantee::Sequential]),
+                ordered: any(&[Guarantee::CausalMemory, Guarantee::Sequential]),
             },
             rows: Rows::of(calls),
-            previous: OnceCell::new(),
             own: OnceCell::new(),
             delivered: OnceCell::new(),
-            swept: OnceCell::new(),
+            past: OnceCell::new(),
             pram: OnceCell::new(),
             convergent: OnceCell::new(),
             memory: OnceCell::new(),
-            ordered: OnceCell::new(),
             sequential: OnceCell::new(),
             budget,
         }
-    }
-
-    fn previous(&self) -> &[u32] {
-        self.previous.get_or_init(|| self.rows.previous_writes())
     }
 
     fn own(&self) -> &(Found, Found) {
         self.own.get_or_init(|| own::judge(self.calls, &self.rows))
     }
 
+    fn past(&self) -> &Past {
+        self.past
+            .get_or_init(|| Past::of(self.calls, &self.rows, self.wanted))
+    }
+
     fn swept(&self) -> &causal::Swept {
-        self.swept
-            .get_or_init(|| causal::judge(self.calls, &self.rows, self.previous(), self.wanted))
+        &self.past().swept
     }
 
     fn views(&self, causal: bool) -> Judged {
         // PRAM alone needs no clocks to know in which order the rows can be taken.
         let walked =
-            (!causal && self.swept.get().is_none()).then(|| walk::order(self.calls, &self.rows));
+            (!causal && self.past.get().is_none()).then(|| walk::order(self.calls, &self.rows));
         let order = match &walked {
             Some(order) => order.as_deref(),
             None => (!self.swept().cyclic).then_some(self.swept().taken.as_slice()),
@@ -292,9 +323,9 @@ impl<'a> Analysis<'a> {
     /// Causal convergence with what it implies.
     fn convergent(&self) -> &Judged {
         self.convergent.get_or_init(|| {
-            let swept = self.swept();
-            let mut found = swept.causal.clone();
-            found.merge(&arbitration::judge(self.calls, &self.rows, swept));
+            let past = self.past();
+            let mut found = past.swept.causal.clone();
+            found.merge(past.convergent.as_ref().expect("it is wanted"));
             (found, None)
         })
     }
@@ -316,10 +347,7 @@ impl<'a> Analysis<'a> {
 
     /// Whether one order of everything was built at the first try.
     fn is_ordered(&self) -> bool {
-        *self.ordered.get_or_init(|| {
-            let swept = self.swept();
-            swept.causal.count == 0 && sequential::build(self.calls, &self.rows, &swept.passed)
-        })
+        self.past().ordered.expect("it is wanted")
     }
 
     fn sequential(&self) -> &Judged {
@@ -374,9 +402,9 @@ impl<'a> Analysis<'a> {
         match guarantee {
             Guarantee::ReadYourWrites => &self.own().0,
             Guarantee::MonotonicReads => &self.own().1,
-            Guarantee::MonotonicWrites => self
-                .delivered
-                .get_or_init(|| delivered::judge(self.calls, &self.rows, self.previous())),
+            Guarantee::MonotonicWrites => self.delivered.get_or_init(|| {
+                delivered::judge(self.calls, &self.rows, &self.rows.previous_writes())
+            }),
             Guarantee::WritesFollowReads => &self.swept().follow,
             Guarantee::Pram => &self.pram().0,
             Guarantee::Causal => &self.swept().causal,
