@@ -161,13 +161,7 @@ pub(super) fn ask(op: &Invocation, reads: Reads) -> Result<Asked, String> {
 
 /// An answer that can be read, or what became of the operation without one.
 pub(super) fn heard(asked: &Asked, answer: Result<Json, Trouble>) -> Result<Json, Outcome> {
-    let unknown = |reason: String| {
-        if asked.changes {
-            Outcome::Info(reason)
-        } else {
-            Outcome::Fail(reason)
-        }
-    };
+    let unknown = |reason| Outcome::unknown(reason, !asked.changes);
     match answer {
         Ok(answer) if answer.get("header").is_some() => Ok(answer),
         Ok(answer) => Err(unknown(format!("not understood: {answer}"))),

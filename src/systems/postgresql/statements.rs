@@ -232,13 +232,7 @@ pub(super) fn conclude(
     answer: Result<Answer, Trouble>,
     tokens: &mut Tokens,
 ) -> Outcome {
-    let unknown = |reason: String| {
-        if asked.reads() {
-            Outcome::Fail(reason)
-        } else {
-            Outcome::Info(reason)
-        }
-    };
+    let unknown = |reason| Outcome::unknown(reason, asked.reads());
     let answer = match answer {
         Ok(answer) => answer,
         Err(Trouble::Refused(why)) => return Outcome::Fail(format!("could not connect: {why}")),

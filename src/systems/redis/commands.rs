@@ -187,13 +187,7 @@ pub(super) fn conclude(
     answer: Result<Said, Trouble>,
     tokens: &mut Tokens,
 ) -> Outcome {
-    let unknown = |reason: String| {
-        if asked.reads() {
-            Outcome::Fail(reason)
-        } else {
-            Outcome::Info(reason)
-        }
-    };
+    let unknown = |reason| Outcome::unknown(reason, asked.reads());
     let said = match answer {
         Ok(said) => said,
         Err(Trouble::Refused) => return Outcome::Fail("could not connect".into()),
