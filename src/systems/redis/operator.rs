@@ -321,14 +321,4 @@ impl Leaders for Servers {
     fn leader<'a>(&'a self, nodes: &'a [Node]) -> Job<'a, Option<usize>> {
         Box::pin(async move { Ok(named_by_most(&sentinels(nodes)).await) })
     }
-
-    fn promote<'a>(&'a self, _: &'a [Node], _: &'a [usize]) -> Job<'a, Value> {
-        Box::pin(async {
-            Err(wrong(
-                "promote a replica",
-                "the group",
-                "the sentinels choose it themselves",
-            ))
-        })
-    }
 }
