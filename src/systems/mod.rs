@@ -1,6 +1,7 @@
 //! The systems that can be tested: how each is installed and talked to, and its table of
 //! definite errors. [`SystemName`] is the list of all there are.
 
+mod announcer;
 mod arguments;
 pub mod daemon;
 pub mod etcd;
