@@ -20,6 +20,19 @@ pub enum Outcome {
     Info(String),
 }
 
+impl Outcome {
+    /// What came of an operation when nothing promises that it did not happen: that is unknown,
+    /// unless it only reads, and so has changed nothing.
+    #[must_use]
+    pub fn unknown(reason: String, only_reads: bool) -> Self {
+        if only_reads {
+            Self::Fail(reason)
+        } else {
+            Self::Info(reason)
+        }
+    }
+}
+
 /// What a client tells of one operation: how it ended, and who answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -27,6 +40,17 @@ pub struct Reply {
     pub outcome: Outcome,
     /// The node that was asked.
     pub node: Option<Arc<str>>,
+}
+
+impl Reply {
+    /// That of an operation that cannot be asked, and of which nothing was sent.
+    #[must_use]
+    pub fn not_sent(op: &Invocation, reason: String) -> Self {
+        Self {
+            outcome: Outcome::Fail(reason),
+            node: op.node.clone(),
+        }
+    }
 }
 
 /// One connection, one process, one operation at a time. It never asks twice.

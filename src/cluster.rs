@@ -205,6 +205,13 @@ pub trait Leaders: Send + Sync {
     fn leader<'a>(&'a self, nodes: &'a [Node]) -> Job<'a, Option<usize>>;
 
     /// Makes one of the `reachable` nodes lead, as an operator on their side of the network
-    /// would; the answer tells who, and the log positions that were the reason.
-    fn promote<'a>(&'a self, nodes: &'a [Node], reachable: &'a [usize]) -> Job<'a, Value>;
+    /// would; the answer tells who, and the log positions that were the reason. Refused by
+    /// systems whose nodes choose their leader themselves.
+    fn promote<'a>(&'a self, _nodes: &'a [Node], _reachable: &'a [usize]) -> Job<'a, Value> {
+        Box::pin(std::future::ready(Err(DbError::System {
+            doing: "promote a node".into(),
+            node: "the cluster".into(),
+            cause: "its nodes choose their leader themselves".into(),
+        })))
+    }
 }

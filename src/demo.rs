@@ -9,9 +9,8 @@ use crate::claim::{Claim, Expected};
 use crate::client::Route;
 use crate::nemesis::schedule::{FaultKind, FaultPlan};
 use crate::nemesis::target::Target;
-use crate::plan::{LabPlan, Label, Load, Plan, SystemName};
+use crate::plan::{Label, Load, Plan, SystemName};
 use crate::systems::reference::Switches;
-use crate::systems::{etcd, postgresql, redis};
 
 /// The modes of the demo.
 const MODES: [Ack; 3] = [Ack::Async, Ack::SemiSync, Ack::Sync];
@@ -85,8 +84,6 @@ fn plan(ack: Ack, trial: Trial, seed: u64) -> Plan {
             mode: mode_words.into(),
             fault: trial_words.into(),
         }),
-        inventory: None,
-        system: SystemName::LeaderFollower,
         leader_follower: Switches(Mode {
             ack,
             k: (ack == Ack::SemiSync).then_some(2),
@@ -103,12 +100,6 @@ fn plan(ack: Ack, trial: Trial, seed: u64) -> Plan {
             },
             ..Mode::default()
         }),
-        raft: Switches::default(),
-        multi_leader: Switches::default(),
-        leaderless: Switches::default(),
-        etcd: etcd::Options::default(),
-        redis: redis::Options::default(),
-        postgresql: postgresql::Options::default(),
         load: Load {
             time: Duration::from_secs(5),
             clients_ask: if follower_reads {
@@ -120,8 +111,7 @@ fn plan(ack: Ack, trial: Trial, seed: u64) -> Plan {
         },
         faults: fault(trial).into_iter().collect(),
         expect: expectations(ack, trial),
-        lab: LabPlan::default(),
-        hosts: Vec::new(),
+        ..Plan::of_system(SystemName::LeaderFollower)
     }
 }
 

@@ -316,15 +316,16 @@ impl Plan {
             .collect()
     }
 
-    /// A trial of that system, with everything else as it is by default.
+    /// A trial of that system, with everything else as it is by default. It is not validated: the
+    /// system need not speak the operations of the default workload.
     ///
     /// # Panics
     ///
-    /// Never: such a trial is one.
+    /// Never: a name and a system have the form of a trial.
     #[must_use]
     pub fn of_system(system: SystemName) -> Self {
         let text = format!("name = {0:?}\nsystem = {0:?}\n", system.as_str());
-        Self::parse(&text, Path::new(system.as_str())).expect("a system alone is a trial")
+        toml::from_str(&text).expect("a name and a system have the form of a trial")
     }
 
     /// What the lab's hosts need besides the machine's own software.
@@ -413,8 +414,13 @@ impl Plan {
         let spoken = self.operations();
         let lacks = |f: &&&str| !spoken.contains(f);
         if let Some(f) = workload.operations.iter().filter(asked).find(lacks) {
+            let possible = workloads::WORKLOADS.iter().filter(|other| {
+                let mut asked = other.operations.iter().filter(asked);
+                asked.all(|f| spoken.contains(f))
+            });
+            let possible: Vec<&str> = possible.map(|other| other.name).collect();
             let (workload, system) = (workload.name, self.system.as_str());
-            let spoken = spoken.join(", ");
+            let (spoken, possible) = (spoken.join(", "), possible.join(", "));
             return Err(if self.system.operations().contains(f) {
                 format!(
                     "the workload {workload} asks for {f}, which {system} with conflict = \"lww\" \
@@ -423,7 +429,7 @@ impl Plan {
             } else {
                 format!(
                     "the workload {workload} asks for {f}, which {system} does not do; it does \
-                     {spoken}"
+                     {spoken}, enough for the workloads: {possible}"
                 )
             });
         }
@@ -507,7 +513,7 @@ impl Plan {
     }
 
     /// How the reference nodes of the plan replicate; none of other systems.
-    fn replication(&self) -> Option<Replication> {
+    pub(crate) fn replication(&self) -> Option<Replication> {
         match self.system {
             SystemName::LeaderFollower => Some(self.leader_follower.0.clone().into()),
             SystemName::Raft => Some(self.raft.0.clone().into()),
@@ -573,22 +579,23 @@ impl Plan {
         told.expect("options have a form in JSON")
     }
 
+    /// Whether there are options for that system.
+    fn has_options(&self, system: SystemName) -> bool {
+        match system {
+            SystemName::LeaderFollower => !is_default(&self.leader_follower),
+            SystemName::Raft => !is_default(&self.raft),
+            SystemName::MultiLeader => !is_default(&self.multi_leader),
+            SystemName::Leaderless => !is_default(&self.leaderless),
+            SystemName::Etcd => !is_default(&self.etcd),
+            SystemName::Redis => !is_default(&self.redis),
+            SystemName::Postgresql => !is_default(&self.postgresql),
+        }
+    }
+
     /// Options of a system that is not tested would be without effect.
     fn validate_system(&self) -> Result<(), String> {
-        let given = [
-            (
-                SystemName::LeaderFollower,
-                !is_default(&self.leader_follower),
-            ),
-            (SystemName::Raft, !is_default(&self.raft)),
-            (SystemName::MultiLeader, !is_default(&self.multi_leader)),
-            (SystemName::Leaderless, !is_default(&self.leaderless)),
-            (SystemName::Etcd, !is_default(&self.etcd)),
-            (SystemName::Redis, !is_default(&self.redis)),
-            (SystemName::Postgresql, !is_default(&self.postgresql)),
-        ];
-        let stray = |(system, given): &(SystemName, bool)| *given && *system != self.system;
-        if let Some((system, _)) = given.into_iter().find(stray) {
+        let stray = |system: &SystemName| *system != self.system && self.has_options(*system);
+        if let Some(system) = SystemName::ALL.into_iter().find(stray) {
             return Err(format!(
                 "there are options in [{table}], but the system is {chosen}; write system = {table:?}",
                 table = system.as_str(),
@@ -747,6 +754,10 @@ mod tests {
             (
                 "name = \"x\"\nsystem = \"redis\"\n[load]\nworkload = \"write-skew\"",
                 "asks for insert, which redis does not do",
+            ),
+            (
+                "name = \"x\"\nsystem = \"redis\"\n[load]\nworkload = \"queue\"",
+                "enough for the workloads: mixed, ",
             ),
             ("name = \"../x\"", "letters"),
             ("name = \"x\"\n[load]\nclients = 0", "at least one client"),

@@ -32,7 +32,6 @@ use crate::run::{
     FINAL_ROUNDS, FINAL_TIMEOUT, Nothing, OBSERVE_EVERY, READY_LIMIT, json, judge_calls, paced,
     testimonies_asked, toothless,
 };
-use crate::systems::SystemName;
 use crate::systems::reference::{Ended, Simulated};
 use crate::watch::Watch;
 
@@ -63,12 +62,12 @@ pub struct Simulation {
 /// If the plan was not validated.
 #[must_use]
 pub fn simulate(plan: &Plan) -> Simulation {
-    match plan.system {
-        SystemName::LeaderFollower => perform::<LeaderFollower>(plan, &plan.leader_follower.0),
-        SystemName::Raft => perform::<Raft>(plan, &plan.raft.0),
-        SystemName::MultiLeader => perform::<MultiLeader>(plan, &plan.multi_leader.0),
-        SystemName::Leaderless => perform::<Leaderless>(plan, &plan.leaderless.0),
-        SystemName::Etcd | SystemName::Redis | SystemName::Postgresql => Simulation {
+    match plan.replication() {
+        Some(Replication::LeaderFollower(mode)) => perform::<LeaderFollower>(plan, &mode),
+        Some(Replication::Raft(mode)) => perform::<Raft>(plan, &mode),
+        Some(Replication::MultiLeader(mode)) => perform::<MultiLeader>(plan, &mode),
+        Some(Replication::Leaderless(mode)) => perform::<Leaderless>(plan, &mode),
+        None => Simulation {
             ops: Vec::new(),
             recovery: Recovery::default(),
             trouble: Some(format!(

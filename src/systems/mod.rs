@@ -1,6 +1,8 @@
 //! The systems that can be tested: how each is installed and talked to, and its table of
 //! definite errors. [`SystemName`] is the list of all there are.
 
+mod announcer;
+mod arguments;
 pub mod daemon;
 pub mod etcd;
 mod guarded;
@@ -148,4 +150,21 @@ impl SystemName {
 fn table(errors: &[(&str, bool)]) -> Vec<(String, bool)> {
     let own = |(error, definite): &(&str, bool)| ((*error).to_owned(), *definite);
     errors.iter().map(own).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_systems_are_in_the_list_under_the_words_of_trial_files() {
+        let schema = schemars::schema_for!(SystemName);
+        let variants = schema.get("oneOf").and_then(|variants| variants.as_array());
+        let words: Vec<&str> = variants
+            .expect("a variant each, with what it is")
+            .iter()
+            .filter_map(|variant| variant["const"].as_str())
+            .collect();
+        assert_eq!(words, SystemName::ALL.map(SystemName::as_str));
+    }
 }

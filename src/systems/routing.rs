@@ -24,7 +24,7 @@ impl Directory {
     }
 
     /// The number of the last announcement, and the node that it named.
-    fn last(&self) -> Option<(u64, usize)> {
+    pub(super) fn last(&self) -> Option<(u64, usize)> {
         let cell = self.cell.load(Ordering::Relaxed);
         (cell != 0).then(|| (cell >> 8, usize::from(cell.to_le_bytes()[0])))
     }

@@ -10,7 +10,7 @@ use super::dialogue::{Dialogue, Leases};
 use super::locks::Next;
 use super::protocol::{Asked, Trouble};
 use super::{Options, url};
-use crate::client::{Client, Clientele, Connect, Outcome, Reply};
+use crate::client::{Client, Clientele, Connect, Reply};
 use crate::cluster::Node;
 use crate::systems::http::{http, in_words};
 use crate::systems::routing::{Heard, Router, Routing};
@@ -63,12 +63,7 @@ impl Client for EtcdClient {
         let begun = Dialogue::begin(op, &self.options, &mut self.leases);
         let (mut dialogue, mut asked) = match begun {
             Ok(begun) => begun,
-            Err(reason) => {
-                return Reply {
-                    outcome: Outcome::Fail(reason),
-                    node: op.node.clone(),
-                };
-            }
+            Err(reason) => return Reply::not_sent(op, reason),
         };
         // Who would guard something with a lock asks one member for all of it.
         let anywhere = !asked.changes || op.f == "release" || op.f == "guarded-write";

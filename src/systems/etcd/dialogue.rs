@@ -9,9 +9,10 @@ use workloads::generator::Invocation;
 
 use super::Options;
 use super::locks::{Acquire, Next, look, on_resource, release};
-use super::protocol::{Asked, Trouble, ask, conclude, key_of};
+use super::protocol::{Asked, Trouble, ask, conclude};
 use super::transactions::Transaction;
 use crate::client::Outcome;
+use crate::systems::arguments;
 use crate::systems::steps::steps;
 
 /// The leases of the locks that a client holds, or held, by lock.
@@ -49,14 +50,14 @@ impl Dialogue {
             }
             "acquire" => {
                 let kind = Kind::Acquire {
-                    key: key_of(op)?,
+                    key: arguments::key(op)?,
                     lease_s: options.lease_s,
                     stage: Acquire::Look,
                 };
                 (kind, look(op)?)
             }
             "release" => {
-                let lease = leases.remove(&key_of(op)?);
+                let lease = leases.remove(&arguments::key(op)?);
                 let lease = lease.ok_or("not held: this client has no lease of it")?;
                 (Kind::One, release(&lease))
             }

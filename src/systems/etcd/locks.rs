@@ -9,11 +9,9 @@ use checkers::history::Value;
 use serde_json::{Value as Json, json};
 use workloads::generator::Invocation;
 
-use super::protocol::{
-    Asked, Kind, TXN, Trouble, heard, is_absent, key_of, plain, put, succeeded, text,
-};
+use super::protocol::{Asked, Kind, TXN, Trouble, heard, is_absent, plain, put, succeeded, text};
 use crate::client::Outcome;
-use crate::systems::guarded;
+use crate::systems::{arguments, guarded};
 
 /// What is said next, or what came of it all.
 #[derive(Debug, PartialEq)]
@@ -45,7 +43,7 @@ const HELD: &str = "held by another";
 
 /// The first request of an acquire.
 pub(super) fn look(op: &Invocation) -> Result<Asked, String> {
-    let body = json!({"key": text(&lock(&key_of(op)?)), "keys_only": true});
+    let body = json!({"key": text(&lock(&arguments::key(op)?)), "keys_only": true});
     Ok(Asked::read(body, Kind::Register))
 }
 
@@ -115,7 +113,7 @@ pub(super) fn release(lease: &str) -> Asked {
 
 /// The request for an operation on a guarded resource.
 pub(super) fn on_resource(op: &Invocation) -> Result<Asked, String> {
-    let key = key_of(op)?;
+    let key = arguments::key(op)?;
     if op.f == "guarded-read" {
         return Ok(Asked::read(
             json!({"key": text(&resource(&key))}),

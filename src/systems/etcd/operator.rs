@@ -247,14 +247,4 @@ impl Leaders for Members {
             Ok(leaders.max().map(|(_, position)| position))
         })
     }
-
-    fn promote<'a>(&'a self, _: &'a [Node], _: &'a [usize]) -> Job<'a, Value> {
-        Box::pin(async {
-            Err(wrong(
-                "promote a member",
-                "the cluster",
-                "etcd elects its leader itself",
-            ))
-        })
-    }
 }

@@ -9,6 +9,7 @@ use workloads::generator::Invocation;
 
 use super::{ERRORS, Reads};
 use crate::client::Outcome;
+use crate::systems::arguments;
 
 pub(super) const RANGE: &str = "/v3/kv/range";
 pub(super) const TXN: &str = "/v3/kv/txn";
@@ -82,18 +83,8 @@ pub(super) fn plain(encoded: &Json) -> Option<String> {
     String::from_utf8(BASE64.decode(encoded.as_str()?).ok()?).ok()
 }
 
-pub(super) fn key_of(op: &Invocation) -> Result<String, String> {
-    match &op.key {
-        Some(Value::Str(text)) => Ok(text.to_string()),
-        Some(Value::Int(number)) => Ok(number.to_string()),
-        other => Err(format!("{} needs a key, not {other:?}", op.f)),
-    }
-}
-
 fn number(op: &Invocation, value: &Value) -> Result<String, String> {
-    let number = value.as_int();
-    let number = number.ok_or_else(|| format!("{} needs a whole number, not {value}", op.f))?;
-    Ok(number.to_string())
+    Ok(arguments::number(op, value)?.to_string())
 }
 
 pub(super) fn put(key: &str, value: &str) -> Json {
@@ -107,7 +98,7 @@ pub(super) fn is_absent(key: &str) -> Json {
 
 /// The request for an operation of a workload.
 pub(super) fn ask(op: &Invocation, reads: Reads) -> Result<Asked, String> {
-    let key = key_of(op)?;
+    let key = arguments::key(op)?;
     let (register, prefix) = (format!("r/{key}"), format!("s/{key}/"));
     // The final reads are of the member's own state.
     let own = reads == Reads::Serializable || op.f.as_str().starts_with("final-");
@@ -127,19 +118,17 @@ pub(super) fn ask(op: &Invocation, reads: Reads) -> Result<Asked, String> {
             Asked::change("/v3/kv/deleterange", body, Kind::Done)
         }
         "cas" => {
-            let Some([old, new]) = op.value.as_list() else {
-                return Err(format!("cas needs two values, not {}", op.value));
-            };
+            let (old, new) = arguments::old_and_new(op)?;
             let compare = match old {
-                Value::Nil => is_absent(&register),
-                old => json!({
+                None => is_absent(&register),
+                Some(old) => json!({
                     "key": text(&register), "target": "VALUE", "result": "EQUAL",
-                    "value": text(&number(op, old)?)
+                    "value": text(&old.to_string())
                 }),
             };
             let body = json!({
                 "compare": [compare],
-                "success": [{"request_put": put(&register, &number(op, new)?)}]
+                "success": [{"request_put": put(&register, &new.to_string())}]
             });
             Asked::change(TXN, body, Kind::Compared)
         }
@@ -166,19 +155,13 @@ pub(super) fn ask(op: &Invocation, reads: Reads) -> Result<Asked, String> {
             let body = json!({"key": text(&prefix), "range_end": text(&end), "serializable": own});
             Asked::read(body, Kind::Set)
         }
-        other => return Err(format!("this system has no operation {other:?}")),
+        _ => return Err(arguments::unknown(op)),
     })
 }
 
 /// An answer that can be read, or what became of the operation without one.
 pub(super) fn heard(asked: &Asked, answer: Result<Json, Trouble>) -> Result<Json, Outcome> {
-    let unknown = |reason: String| {
-        if asked.changes {
-            Outcome::Info(reason)
-        } else {
-            Outcome::Fail(reason)
-        }
-    };
+    let unknown = |reason| Outcome::unknown(reason, !asked.changes);
     match answer {
         Ok(answer) if answer.get("header").is_some() => Ok(answer),
         Ok(answer) => Err(unknown(format!("not understood: {answer}"))),

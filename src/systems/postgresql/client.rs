@@ -12,7 +12,7 @@ use workloads::generator::Invocation;
 
 use super::statements::{Answer, Asked, Statement, Tokens, Trouble, ask, conclude};
 use super::{Isolation, Options, PORT};
-use crate::client::{Client, Clientele, Connect, Outcome, Reply};
+use crate::client::{Client, Clientele, Connect, Reply};
 use crate::cluster::Node;
 use crate::systems::routing::{Directory, Heard, Router, Routing};
 use crate::systems::steps::{Does, Step};
@@ -276,12 +276,7 @@ impl Client for PostgresqlClient {
     async fn invoke(&mut self, op: &Invocation, timeout: Duration) -> Reply {
         let asked = match ask(op, &mut self.tokens) {
             Ok(asked) => asked,
-            Err(reason) => {
-                return Reply {
-                    outcome: Outcome::Fail(reason),
-                    node: op.node.clone(),
-                };
-            }
+            Err(reason) => return Reply::not_sent(op, reason),
         };
         let position = self.router.choose(op.node.as_ref(), asked.reads());
         let answer = self.send(position, &asked, timeout).await;

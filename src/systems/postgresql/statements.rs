@@ -7,8 +7,8 @@ use workloads::generator::Invocation;
 
 use super::ERRORS;
 use crate::client::Outcome;
-use crate::systems::guarded;
 use crate::systems::steps::{Does, Step, steps, told};
+use crate::systems::{arguments, guarded};
 
 /// The tables, empty; there are no standbys to wait for yet.
 pub(super) const SCHEMA: &str = "set synchronous_commit = local;\n\
@@ -188,23 +188,15 @@ pub(super) fn ask(op: &Invocation, tokens: &mut Tokens) -> Result<Asked, String>
     if op.f == "txn" {
         return Ok(Asked::Steps(steps(&op.value)?));
     }
-    let key = match &op.key {
-        Some(Value::Str(text)) => text.to_string(),
-        Some(Value::Int(number)) => number.to_string(),
-        other => return Err(format!("{} needs a key, not {other:?}", op.f)),
-    };
-    let number = |value: &Value| {
-        let number = value.as_int();
-        number.ok_or_else(|| format!("{} needs a whole number, not {value}", op.f))
-    };
+    let key = arguments::key(op)?;
+    let number = |value| arguments::number(op, value);
     let (statement, numbers) = match op.f.as_str() {
         "write" => (Statement::Write, vec![number(&op.value)?]),
         "add" => (Statement::Add, vec![number(&op.value)?]),
         "remove" => (Statement::Remove, vec![number(&op.value)?]),
-        "cas" => match op.value.as_list() {
-            Some([Value::Nil, new]) => (Statement::Create, vec![number(new)?]),
-            Some([old, new]) => (Statement::Compare, vec![number(new)?, number(old)?]),
-            _ => return Err(format!("cas needs two values, not {}", op.value)),
+        "cas" => match arguments::old_and_new(op)? {
+            (None, new) => (Statement::Create, vec![new]),
+            (Some(old), new) => (Statement::Compare, vec![new, old]),
         },
         "insert" => {
             let row = match op.value.as_list() {
@@ -224,7 +216,7 @@ pub(super) fn ask(op: &Invocation, tokens: &mut Tokens) -> Result<Asked, String>
         "guarded-read" => (Statement::GuardedRead, Vec::new()),
         "read" | "final-read" => (Statement::Read, Vec::new()),
         "read-set" | "final-read-set" => (Statement::ReadSet, Vec::new()),
-        other => return Err(format!("this system has no operation {other:?}")),
+        _ => return Err(arguments::unknown(op)),
     };
     Ok(Asked::One {
         statement,
@@ -240,13 +232,7 @@ pub(super) fn conclude(
     answer: Result<Answer, Trouble>,
     tokens: &mut Tokens,
 ) -> Outcome {
-    let unknown = |reason: String| {
-        if asked.reads() {
-            Outcome::Fail(reason)
-        } else {
-            Outcome::Info(reason)
-        }
-    };
+    let unknown = |reason| Outcome::unknown(reason, asked.reads());
     let answer = match answer {
         Ok(answer) => answer,
         Err(Trouble::Refused(why)) => return Outcome::Fail(format!("could not connect: {why}")),

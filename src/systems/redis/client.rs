@@ -67,12 +67,7 @@ impl Client for RedisClient {
     async fn invoke(&mut self, op: &Invocation, timeout: Duration) -> Reply {
         let asked = match ask(op, &self.options, &mut self.tokens) {
             Ok(asked) => asked,
-            Err(reason) => {
-                return Reply {
-                    outcome: Outcome::Fail(reason),
-                    node: op.node.clone(),
-                };
-            }
+            Err(reason) => return Reply::not_sent(op, reason),
         };
         let position = self.router.choose(op.node.as_ref(), asked.reads());
         let answer = self.send(position, &asked, timeout).await;

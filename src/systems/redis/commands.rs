@@ -8,8 +8,8 @@ use workloads::generator::Invocation;
 use super::resp::Said;
 use super::{ERRORS, Options};
 use crate::client::Outcome;
-use crate::systems::guarded;
 use crate::systems::steps::{Does, Step, steps, told};
+use crate::systems::{arguments, guarded};
 
 /// Sets a key if it holds what is expected; nothing is expected of a key that is not there.
 const COMPARE_AND_SET: &str = "local held = redis.call('GET', KEYS[1])\n\
@@ -104,35 +104,21 @@ pub(super) fn ask(
     if f == "txn" {
         return Ok(transaction(steps(&op.value)?));
     }
-    let key = match &op.key {
-        Some(Value::Str(text)) => text.to_string(),
-        Some(Value::Int(number)) => number.to_string(),
-        other => return Err(format!("{f} needs a key, not {other:?}")),
-    };
-    let number = |value: &Value| {
-        let number = value.as_int();
-        let number = number.ok_or_else(|| format!("{f} needs a whole number, not {value}"))?;
-        Ok::<String, String>(number.to_string())
-    };
+    let key = arguments::key(op)?;
+    let number = || Ok::<String, String>(arguments::number(op, &op.value)?.to_string());
     let one = |words: &[&str], kind| Asked {
         commands: vec![words.iter().map(|word| (*word).to_owned()).collect()],
         kind,
     };
     let (lock, resource) = (format!("{key}/lock"), format!("{key}/resource"));
     Ok(match f {
-        "write" => one(&["SET", &key, &number(&op.value)?], Kind::Write),
-        "add" => one(&["SADD", &key, &number(&op.value)?], Kind::Write),
-        "remove" => one(&["SREM", &key, &number(&op.value)?], Kind::Write),
+        "write" => one(&["SET", &key, &number()?], Kind::Write),
+        "add" => one(&["SADD", &key, &number()?], Kind::Write),
+        "remove" => one(&["SREM", &key, &number()?], Kind::Write),
         "cas" => {
-            let Some([old, new]) = op.value.as_list() else {
-                return Err(format!("cas needs two values, not {}", op.value));
-            };
-            let old = if *old == Value::Nil {
-                String::new()
-            } else {
-                number(old)?
-            };
-            let words = ["EVAL", COMPARE_AND_SET, "1", &key, &old, &number(new)?];
+            let (old, new) = arguments::old_and_new(op)?;
+            let old = old.map_or(String::new(), |old| old.to_string());
+            let words = ["EVAL", COMPARE_AND_SET, "1", &key, &old, &new.to_string()];
             one(&words, Kind::Compared)
         }
         "acquire" => {
@@ -156,7 +142,7 @@ pub(super) fn ask(
         "guarded-read" => one(&["GET", &resource], Kind::Guarded),
         "read" | "final-read" => one(&["GET", &key], Kind::Register),
         "read-set" | "final-read-set" => one(&["SMEMBERS", &key], Kind::Set),
-        other => return Err(format!("this system has no operation {other:?}")),
+        _ => return Err(arguments::unknown(op)),
     })
 }
 
@@ -201,13 +187,7 @@ pub(super) fn conclude(
     answer: Result<Said, Trouble>,
     tokens: &mut Tokens,
 ) -> Outcome {
-    let unknown = |reason: String| {
-        if asked.reads() {
-            Outcome::Fail(reason)
-        } else {
-            Outcome::Info(reason)
-        }
-    };
+    let unknown = |reason| Outcome::unknown(reason, asked.reads());
     let said = match answer {
         Ok(said) => said,
         Err(Trouble::Refused) => return Outcome::Fail("could not connect".into()),

@@ -21,12 +21,13 @@ mod operator;
 mod resp;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::System;
+use super::announcer::Announcer;
 use super::daemon::{Daemon, HOME};
 use super::routing::Directory;
 use crate::client::{AnyConnect, Clientele};
@@ -184,7 +185,7 @@ struct Servers {
     directory: Arc<Directory>,
     version: OnceLock<String>,
     /// Tells clients of new primaries, while the run lasts.
-    announcer: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    announcer: Announcer,
 }
 
 /// The system as a run uses it.
@@ -196,7 +197,7 @@ pub fn system(options: &Options, nodes: &[Node], clientele: Clientele) -> System
         options: options.clone(),
         directory,
         version: OnceLock::new(),
-        announcer: Mutex::default(),
+        announcer: Announcer::default(),
     };
     System {
         db: Arc::new(servers),

@@ -14,8 +14,6 @@ use crate::systems::host::{Needed, State, check_free, put, until, until_equal, w
 
 const ASK_LIMIT: Duration = Duration::from_secs(1);
 const START_LIMIT: Duration = Duration::from_secs(10);
-/// How often the sentinels are asked who is primary.
-const LISTEN: Duration = Duration::from_millis(200);
 
 /// What a server says of its part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,34 +186,11 @@ impl Servers {
 
     /// Tells clients that listen of a new primary, as soon as most sentinels name it.
     fn announce(&self, nodes: &[Node]) {
-        let (directory, sentinels) = (Arc::clone(&self.directory), sentinels(nodes));
-        let task = tokio::spawn(async move {
-            let mut last = 0;
-            loop {
-                if let Some(primary) = named_by_most(&sentinels).await
-                    && primary != last
-                {
-                    directory.announce(primary);
-                    last = primary;
-                }
-                tokio::time::sleep(LISTEN).await;
-            }
+        let sentinels: Arc<[_]> = sentinels(nodes).into();
+        self.announcer.watch(Arc::clone(&self.directory), move || {
+            let sentinels = Arc::clone(&sentinels);
+            async move { named_by_most(&sentinels).await }
         });
-        if let Ok(mut announcer) = self.announcer.lock()
-            && let Some(earlier) = announcer.replace(task)
-        {
-            earlier.abort();
-        }
-    }
-}
-
-impl Drop for Servers {
-    fn drop(&mut self) {
-        if let Ok(mut announcer) = self.announcer.lock()
-            && let Some(task) = announcer.take()
-        {
-            task.abort();
-        }
     }
 }
 
@@ -320,15 +295,5 @@ impl Processes for Servers {
 impl Leaders for Servers {
     fn leader<'a>(&'a self, nodes: &'a [Node]) -> Job<'a, Option<usize>> {
         Box::pin(async move { Ok(named_by_most(&sentinels(nodes)).await) })
-    }
-
-    fn promote<'a>(&'a self, _: &'a [Node], _: &'a [usize]) -> Job<'a, Value> {
-        Box::pin(async {
-            Err(wrong(
-                "promote a replica",
-                "the group",
-                "the sentinels choose it themselves",
-            ))
-        })
     }
 }

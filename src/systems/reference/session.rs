@@ -98,10 +98,7 @@ impl Session {
     /// The client's reply, if the system has no such operation and nothing must be sent.
     pub(super) fn ask(&mut self, op: &Invocation) -> Result<Asked, Reply> {
         let operation = words::operation(op, self.workload, self.process);
-        let operation = operation.map_err(|reason| Reply {
-            outcome: Outcome::Fail(reason),
-            node: op.node.clone(),
-        })?;
+        let operation = operation.map_err(|reason| Reply::not_sent(op, reason))?;
         let position = (self.router).choose(op.node.as_ref(), operation.is_read());
         self.number += 1;
         let id = RequestId {
@@ -155,13 +152,7 @@ fn heard(answer: &Result<Response, Silence>) -> Heard<'_> {
 /// on any error, having changed nothing.
 fn outcome(answer: Result<Response, Silence>, asked: &Asked) -> Outcome {
     let reads = asked.request.op.is_read();
-    let unknown = |reason| {
-        if reads {
-            Outcome::Fail(reason)
-        } else {
-            Outcome::Info(reason)
-        }
-    };
+    let unknown = |reason| Outcome::unknown(reason, reads);
     match answer {
         Ok(Response::Done(done)) => Outcome::Ok(words::result(
             done.result,

@@ -6,8 +6,8 @@ use fixtures::protocol::{Answer, Grant, Moment, Operation, Step, StepAnswer};
 use workloads::bank::{ACCOUNTS, OPENING, account};
 use workloads::generator::Invocation;
 
-use crate::systems::guarded;
 use crate::systems::steps::{self, Does, steps};
+use crate::systems::{arguments, guarded};
 
 /// The series from which all ids of a run come.
 const IDS: &str = "ids";
@@ -39,15 +39,8 @@ pub(super) fn operation(
         }
         _ => {}
     }
-    let key = match &op.key {
-        Some(Value::Str(text)) => text.to_string(),
-        Some(Value::Int(number)) => number.to_string(),
-        other => return Err(format!("{f} needs a key, not {other:?}")),
-    };
-    let number = |value: &Value| {
-        let needs = || format!("{f} needs a whole number, not {value}");
-        value.as_int().ok_or_else(needs)
-    };
+    let key = arguments::key(op)?;
+    let number = |value| arguments::number(op, value);
     Ok(match f {
         "read" if workload == "counter" => Operation::CounterRead { key },
         "read" if workload == "monotonic" => Operation::Latest { key },
@@ -57,14 +50,8 @@ pub(super) fn operation(
             value: number(&op.value)?,
         },
         "cas" => {
-            let Some([old, new]) = op.value.as_list() else {
-                return Err(format!("cas needs two values, not {}", op.value));
-            };
-            Operation::Cas {
-                key,
-                old: old.as_int(),
-                new: number(new)?,
-            }
+            let (old, new) = arguments::old_and_new(op)?;
+            Operation::Cas { key, old, new }
         }
         "remove" => Operation::SetRemove {
             key,
@@ -127,7 +114,7 @@ pub(super) fn operation(
         "final-read" => Operation::LocalGet { key },
         "final-read-set" => Operation::LocalSetRead { key },
         "final-read-counter" => Operation::LocalCounterRead { key },
-        other => return Err(format!("this system has no operation {other:?}")),
+        _ => return Err(arguments::unknown(op)),
     })
 }
 
