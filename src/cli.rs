@@ -798,9 +798,15 @@ fn ledger(args: &crate::ledger::LedgerArgs) -> u8 {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "results go to standard output")]
+/// Prints a result. A reader that has seen enough and is gone, as `head`, changes neither what is
+/// done nor the exit code.
 fn say(text: &str) {
-    println!("{text}");
+    use std::io::{ErrorKind, Write};
+    if let Err(error) = writeln!(std::io::stdout().lock(), "{text}")
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        complain(&format!("what was found could not be printed: {error}"));
+    }
 }
 
 #[expect(

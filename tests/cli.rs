@@ -501,6 +501,28 @@ fn standard_input_is_read() {
 }
 
 #[test]
+fn a_reader_that_is_gone_changes_nothing() {
+    use std::process::Stdio;
+    let place = Place::new("gone");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_schism"))
+        .args(["check", "-"])
+        .current_dir(&place.0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("schism runs");
+    drop(child.stdout.take());
+    // It prints nothing before it has read all there is.
+    let mut input = child.stdin.take().expect("it has an input");
+    std::io::Write::write_all(&mut input, GOOD.as_bytes()).expect("it reads");
+    drop(input);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(err(&output), "");
+}
+
+#[test]
 fn a_certificate_is_written_and_verified() {
     let place = Place::new("certificate");
     place.file("good.jsonl", GOOD);
