@@ -57,30 +57,22 @@ impl Item {
     }
 }
 
-/// The same, among those of one register on one line.
-#[derive(Clone, Copy, Debug)]
-struct Own {
-    begin: Rank,
-    end: Rank,
-    block: u32,
-}
-
 /// The blocks of all registers. Values that were seen before anybody had begun to write them are
 /// another checker's to tell, and are left out.
 pub(super) struct Across {
     lines: usize,
     /// In the order of their starts, once it is [sorted](Self::sort).
     pub(super) items: Vec<Item>,
-    /// By block: when its write had certainly taken effect, its register, and the block of what a
-    /// compare-and-set made it of.
+    /// By block: when its write had certainly taken effect, and its register.
     certain: Vec<Rank>,
     registers: Vec<u32>,
-    pub(super) made_of: Vec<u32>,
+    /// By block: the block of what a compare-and-set made it of; no longer than it needs to be.
+    made_of: Vec<u32>,
     /// By register: the block of the initial value.
     initial: Vec<u32>,
     /// By register and line: where its items stand, and these, by their ends.
     starts: Vec<u32>,
-    own: Vec<Own>,
+    own: Vec<Item>,
     /// How many items are reads.
     pub(super) reads: usize,
 }
@@ -126,7 +118,6 @@ impl Across {
         let certain = register.versions.iter().map(|version| version.f);
         self.certain.extend(certain);
         self.registers.resize(count, narrow(self.initial.len()));
-        self.made_of.resize(count, NOBODY);
         self.initial.push(base);
         let fine = |place: usize| {
             let version = &register.versions[place];
@@ -157,6 +148,8 @@ impl Across {
                 && let Some(old) = block(calls.argument[at])
                 && let Some(new) = block(new_value(calls, call))
             {
+                let enough = self.made_of.len().max(new as usize + 1);
+                self.made_of.resize(enough, NOBODY);
                 self.made_of[new as usize] = old;
             }
         }
@@ -165,13 +158,8 @@ impl Across {
         let mut items = items.iter().peekable();
         for line in 0..self.lines {
             while let Some(item) = items.next_if(|item| item.line(calls) == line) {
-                let end = self.end(calls, *item);
-                if end != NEVER {
-                    self.own.push(Own {
-                        begin: calls.begins[item.call as usize],
-                        end,
-                        block: item.block(),
-                    });
+                if self.end(calls, *item) != NEVER {
+                    self.own.push(*item);
                 }
             }
             self.starts.push(narrow(self.own.len()));
@@ -211,12 +199,17 @@ impl Across {
         self.initial[self.registers[block as usize] as usize]
     }
 
+    /// The block of what a compare-and-set made a block of; [`NOBODY`] if none did.
+    pub(super) fn made_of(&self, block: u32) -> u32 {
+        self.made_of.get(block as usize).copied().unwrap_or(NOBODY)
+    }
+
     /// Looks for something that must come before itself. `note` is told, before what follows from
     /// it, which block must come before which other of its register, as far as clocks tell it;
     /// some of them several times.
     ///
     /// **Cost**: for each pass through time O(n l) with l nodes, and O(log n) a write and node;
-    /// mostly a handful of passes. 24 bytes an item, 12 a write, and 8 a write and node.
+    /// mostly a handful of passes. 20 bytes an item, 8 a write, and 8 a write and node.
     pub(super) fn judge(
         &self,
         calls: &Calls,
@@ -244,10 +237,10 @@ impl Across {
     }
 
     /// What is over on a line of a block's register by a moment.
-    fn over_by(&self, block: u32, line: usize, moment: Rank) -> &[Own] {
+    fn over_by(&self, calls: &Calls, block: u32, line: usize, moment: Rank) -> &[Item] {
         let place = self.registers[block as usize] as usize * self.lines + line;
         let own = &self.own[self.starts[place] as usize..self.starts[place + 1] as usize];
-        &own[..own.partition_point(|own| own.end <= moment)]
+        &own[..own.partition_point(|own| self.end(calls, *own) <= moment)]
     }
 }
 
@@ -349,7 +342,7 @@ impl<N: FnMut(u32, u32)> Passing<'_, N> {
         let lines = across.lines;
         let of = |block: u32| block as usize * lines..(block as usize + 1) * lines;
         join(clock, &self.over[of(across.initial_of(block))]);
-        let found = across.made_of[block as usize];
+        let found = across.made_of(block);
         if found != NOBODY {
             join(clock, &self.over[of(found)]);
         }
@@ -358,14 +351,15 @@ impl<N: FnMut(u32, u32)> Passing<'_, N> {
             // What was over before another block's item began tells nothing that its block does
             // not know.
             let mut floor = 0;
-            for own in across.over_by(block, line, moment).iter().rev() {
-                if own.end < floor {
+            for own in across.over_by(self.calls, block, line, moment).iter().rev() {
+                if across.end(self.calls, *own) < floor {
                     break;
                 }
-                if own.block != block {
-                    floor = floor.max(own.begin);
-                    if join(clock, &self.over[of(own.block)]) {
-                        (self.note)(own.block, block);
+                let other = own.block();
+                if other != block {
+                    floor = floor.max(self.calls.begins[own.call as usize]);
+                    if join(clock, &self.over[of(other)]) {
+                        (self.note)(other, block);
                     }
                 }
             }

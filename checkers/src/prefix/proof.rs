@@ -120,7 +120,7 @@ fn drawn(calls: &Calls, across: &Across, stops: &[u32], writes: &[u32]) -> Vec<E
         let write = writes[item.block() as usize];
         if item.is_write() {
             edges.push(edge(items + across.initial_of(item.block()), at));
-            let found = across.made_of[item.block() as usize];
+            let found = across.made_of(item.block());
             if found != NOBODY {
                 edges.push(edge(items + found, at));
             }
@@ -196,7 +196,7 @@ impl Tracing<'_> {
     /// A write that must replace what was there: the initial value, or what it was made of.
     fn replaced(&mut self, one: u32, other: u32) {
         let item = self.across.items[other as usize];
-        if self.across.made_of[item.block() as usize] == one {
+        if self.across.made_of(item.block()) == one {
             self.proof.calls.push(item.call);
             let (found, made) = (self.block(one), self.block(item.block()));
             self.proof

@@ -402,8 +402,12 @@ impl Sweep<'_> {
             slot: state.slot,
             own: state.own,
         };
-        let others = self.latest_on(key, &past, &mut among) > 1;
-        let could = others || self.previous[source as usize] != NONE;
+        let again = self.previous[source as usize] != NONE;
+        let could = if self.wanted.passed || self.wanted.follow {
+            self.latest_on(key, &past, &mut among) > 1 || again
+        } else {
+            again || self.is_written_by_two(key, &past)
+        };
         self.causal.power += usize::from(could);
         self.follow.power += usize::from(could);
         if hides.is_none() && self.wanted.passed {
@@ -488,6 +492,12 @@ impl Sweep<'_> {
             }
         }
         sessions
+    }
+
+    /// Whether two sessions wrote a key in some past.
+    fn is_written_by_two(&self, key: usize, past: &Past<'_>) -> bool {
+        let mut in_past = (self.keys[key].by.iter()).filter(|by| past.has(by.slot, by.first));
+        in_past.nth(1).is_some()
     }
 
     fn write(&mut self, row: u32) {

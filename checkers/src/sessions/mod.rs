@@ -215,6 +215,9 @@ type Judged = (Found, Option<String>);
 
 const SPENT: &str = "the budget was spent before every session was judged";
 
+/// For more sessions than this one order of everything is sought before one for each.
+const MANY: usize = 200;
+
 /// What is to be told of causality.
 #[derive(Clone, Copy)]
 struct Wanted {
@@ -270,14 +273,19 @@ struct Analysis<'a> {
 impl<'a> Analysis<'a> {
     fn of(calls: &'a Calls, guarantees: &[Guarantee], budget: &'a Budget) -> Self {
         let any = |of: &[Guarantee]| guarantees.iter().any(|one| of.contains(one));
+        let rows = Rows::of(calls);
+        // One order of everything is one for each session too, and sooner found where there are
+        // many of them.
+        let many = rows.sessions() > MANY && any(&[Guarantee::CausalMemory]);
+        let wanted = Wanted {
+            follow: any(&[Guarantee::WritesFollowReads]),
+            convergent: any(&[Guarantee::CausalConvergence, Guarantee::Sequential]),
+            ordered: many || any(&[Guarantee::Sequential]),
+        };
         Self {
             calls,
-            wanted: Wanted {
-                follow: any(&[Guarantee::WritesFollowReads]),
-                convergent: any(&[Guarantee::CausalConvergence, Guarantee::Sequential]),
-                ordered: any(&[Guarantee::CausalMemory, Guarantee::Sequential]),
-            },
-            rows: Rows::of(calls),
+            wanted,
+            rows,
             own: OnceCell::new(),
             delivered: OnceCell::new(),
             past: OnceCell::new(),
@@ -335,19 +343,13 @@ impl<'a> Analysis<'a> {
         self.memory.get_or_init(|| {
             let swept = self.swept();
             let mut found = swept.causal.clone();
-            // One order of everything is one for each session too.
-            if swept.cyclic || self.is_ordered() {
+            if swept.cyclic || self.past().ordered == Some(true) {
                 return (found, None);
             }
             let (more, open) = self.views(true);
             found.merge(&more);
             (found, open)
         })
-    }
-
-    /// Whether one order of everything was built at the first try.
-    fn is_ordered(&self) -> bool {
-        self.past().ordered.expect("it is wanted")
     }
 
     fn sequential(&self) -> &Judged {
@@ -357,7 +359,7 @@ impl<'a> Analysis<'a> {
             if found.count > 0 {
                 return (found, None);
             }
-            if self.is_ordered() {
+            if self.past().ordered == Some(true) {
                 return (found, None);
             }
             match sequential::judge(&self.rows, self.budget) {
