@@ -241,17 +241,19 @@ impl Servers {
             .map(|(_, node)| node)
             .collect();
         let sql = "select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int";
-        let timeline = self.one(primary, sql).await;
-        let timeline = timeline.map_err(|why| wrong("ask for its timeline", &primary.name, why))?;
+        // Where nobody leads, nobody can be followed: the states tell.
+        let Ok(timeline) = self.one(primary, sql).await else {
+            return Ok(());
+        };
         on_all(&others, async |node| {
             // Of one that does not answer the states tell.
             let Ok(stands_by) = self.is_standby(node).await else {
                 return Ok(());
             };
             if stands_by {
-                self.point(node, nodes, Some(primary)).await?;
+                let pointed = self.point(node, nodes, Some(primary)).await;
                 let follows = || self.follows(node, primary, &timeline);
-                if until(FOLLOW_LIMIT, follows).await.is_ok() {
+                if pointed.is_ok() && until(FOLLOW_LIMIT, follows).await.is_ok() {
                     return Ok(());
                 }
             }
@@ -324,9 +326,9 @@ impl Servers {
         let answering = self.heard(nodes, reachable).await?;
         let answering: Vec<usize> = answering.into_iter().map(|(_, at)| at).collect();
         let needed = self.needed(nodes.len());
-        let enough = |count: usize| match count >= needed {
-            true => Ok(()),
-            false => Err(refuse(format!("{count} standbys answer, {needed} must"))),
+        let enough = |count: usize| {
+            let few = || refuse(format!("{count} standbys answer, {needed} must"));
+            (count >= needed).then_some(()).ok_or_else(few)
         };
         enough(answering.len())?;
         on_all(&answering, async |at| self.part(&nodes[*at], nodes).await).await?;
