@@ -173,10 +173,17 @@ const STRIKE: &str = "kids=$(children)\n\
      for kid in $kids; do kill -9 $kid; done 2>/dev/null\n\
      kill -9 $pid || exit 1\n";
 
-/// A process that was killed and not yet collected is a zombie: it runs no more.
-const GONE: &str = "i=0\n\
+/// A process that was killed and not yet collected is a zombie: it runs no more, but holds its
+/// ports until the last of its threads has ended.
+const GONE: &str = "is_gone() {\n\
+     [ -e /proc/$1 ] || return 0\n\
+     grep -q '^State:[[:space:]]*[ZX]' /proc/$1/status 2>/dev/null || return 1\n\
+     set -- /proc/$1/task/*\n\
+     [ $# -le 1 ]\n\
+     }\n\
+     i=0\n\
      for one in $pid $kids; do\n\
-     while [ -e /proc/$one ] && ! grep -q '^State:[[:space:]]*[ZX]' /proc/$one/status 2>/dev/null; do\n\
+     until is_gone $one; do\n\
        i=$((i+1)); [ $i -gt 200 ] && { echo \"process $one survives\" >&2; exit 7; }; sleep 0.01\n\
      done\n\
      done\n\
@@ -193,4 +200,46 @@ fn until(state: &str, word: &str) -> String {
 async fn run(node: &Node, script: String) -> Result<String, DbError> {
     let command = Command::shell(script).timeout(TIMEOUT).as_root();
     Ok(node.remote.run(&command).await?.stdout.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// What the script says of a process, and how it ends.
+    fn is_gone(pid: u32) -> (Option<i32>, String) {
+        let script = format!("pid={pid}\nkids=\n{GONE}");
+        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        let both = [output.stdout, output.stderr].concat();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&both).into_owned(),
+        )
+    }
+
+    #[test]
+    fn a_process_is_there_until_its_last_thread_has_ended() {
+        // The number of the call that ends the thread that makes it, and no other.
+        let exit = if cfg!(target_arch = "x86_64") { 60 } else { 93 };
+        let script = format!("threads->create(sub {{ sleep 60 }}); syscall({exit}, 0);");
+        let mut perl = Command::new("perl");
+        let mut child = perl.args(["-Mthreads", "-e", &script]).spawn().unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        let begun = std::time::Instant::now();
+        while !std::fs::read_to_string(&status)
+            .unwrap()
+            .contains("State:\tZ")
+        {
+            assert!(begun.elapsed() < TIMEOUT, "it is no zombie");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let (code, said) = is_gone(child.id());
+        assert!(code == Some(7) && said.contains("survives"), "{said}");
+        child.kill().unwrap();
+        let (code, said) = is_gone(child.id());
+        assert!(code == Some(0) && said.contains("is gone"), "{said}");
+        child.wait().unwrap();
+    }
 }

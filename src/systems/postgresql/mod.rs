@@ -14,8 +14,9 @@
 //! **Errors**: [`ERRORS`], by SQLSTATE. A commit that waits for a standby and is cancelled
 //! answers *success* with a warning, though no standby may have it: of unknown outcome.
 //!
-//! **Operator**: promotes the standby that received most, among all it can reach, and points
-//! the others at it. A replaced primary is not fenced; after the faults it is rewound.
+//! **Operator**: has all standbys that it can reach leave the old primary, promotes the one that
+//! received most, and points the others at it. A replaced primary is not fenced; after the faults
+//! it gets a copy of the new one, and so does a standby that cannot follow it.
 
 mod client;
 mod operator;

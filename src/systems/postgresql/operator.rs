@@ -20,6 +20,9 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 /// A whole copy of a small database, on a loaded machine.
 const COPY_LIMIT: Duration = Duration::from_secs(40);
 
+/// How long a standby may take to connect again after a fault, until it gets a copy.
+const FOLLOW_LIMIT: Duration = Duration::from_secs(6);
+
 /// Shell text: runs a program as the servers' user.
 const AS_USER: &str = "as_user() {\n\
      setpriv --reuid=postgres --regid=\"$(id -g postgres)\" --clear-groups \"$@\"\n}\n";
@@ -74,8 +77,14 @@ impl Servers {
         format!("{}/node.conf", self.daemon().directory)
     }
 
-    /// What differs between the nodes lies beside the data, which is copied from node to node.
-    async fn configure(&self, node: &Node, all: &[Node], primary: &Node) -> Result<(), DbError> {
+    /// What differs between the nodes lies beside the data, which is copied from node to node. A
+    /// standby without a primary waits for one.
+    async fn configure(
+        &self,
+        node: &Node,
+        all: &[Node],
+        primary: Option<&Node>,
+    ) -> Result<(), DbError> {
         let own = all
             .iter()
             .position(|other| other.name == node.name)
@@ -85,13 +94,57 @@ impl Servers {
             node.address,
             self.options.standby_names(own, all),
         );
-        if primary.name != node.name {
+        if let Some(primary) = primary.filter(|primary| primary.name != node.name) {
             text += &format!(
                 "primary_conninfo = 'host={} port={PORT} user={USER} application_name={} connect_timeout=2'\n",
                 primary.address, node.name
             );
         }
         put(node, &self.node_config(), text).await
+    }
+
+    /// Has a running standby follow another primary, or none.
+    async fn point(
+        &self,
+        node: &Node,
+        all: &[Node],
+        primary: Option<&Node>,
+    ) -> Result<(), DbError> {
+        self.configure(node, all, primary).await?;
+        let loaded = self.one(node, "select pg_reload_conf()").await;
+        loaded
+            .map(drop)
+            .map_err(|why| wrong("follow another primary", &node.name, why))
+    }
+
+    /// Has a standby hear no more of the primary, dead or alive: what the host of one that was
+    /// killed still sends would otherwise arrive after the standbys were compared.
+    async fn part(&self, node: &Node, all: &[Node]) -> Result<(), DbError> {
+        self.point(node, all, None).await?;
+        let parted = || async {
+            match &*self
+                .one(node, "select count(*) from pg_stat_wal_receiver")
+                .await?
+            {
+                "0" => Ok(()),
+                _ => Err("it still receives".to_owned()),
+            }
+        };
+        let parted = until(FOLLOW_LIMIT, parted).await;
+        parted.map_err(|why| wrong("leave the old primary", &node.name, why))
+    }
+
+    /// Whether a standby receives from that primary, on the timeline that it is on.
+    async fn follows(&self, node: &Node, primary: &Node, timeline: &str) -> Result<(), String> {
+        let sql = format!(
+            "select count(*) from pg_stat_wal_receiver where status = 'streaming' \
+             and sender_host = '{}' and received_tli = {timeline}",
+            primary.address
+        );
+        match &*self.one(node, &sql).await? {
+            "1" => Ok(()),
+            _ => Err(format!("{} does not follow {}", node.name, primary.name)),
+        }
     }
 
     fn common_config(&self) -> String {
@@ -177,7 +230,8 @@ impl Servers {
         (position, &nodes[position])
     }
 
-    /// What a primary was before it was replaced it is no more: it gets a copy of the new one.
+    /// What was primary before it was replaced, and a standby that has more than the new primary
+    /// began with, can follow no one: they get a copy.
     async fn rejoin(&self, nodes: &[Node]) -> Result<(), DbError> {
         let (position, primary) = self.primary(nodes);
         let others: Vec<&Node> = nodes
@@ -186,13 +240,26 @@ impl Servers {
             .filter(|(at, _)| *at != position)
             .map(|(_, node)| node)
             .collect();
+        let sql = "select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int";
+        // Where nobody leads, nobody can be followed: the states tell.
+        let Ok(timeline) = self.one(primary, sql).await else {
+            return Ok(());
+        };
         on_all(&others, async |node| {
-            if self.is_standby(node).await == Ok(false) {
-                self.daemon().kill(node).await?;
-                self.configure(node, nodes, primary).await?;
-                self.copy(node, primary).await?;
+            // Of one that does not answer the states tell.
+            let Ok(stands_by) = self.is_standby(node).await else {
+                return Ok(());
+            };
+            if stands_by {
+                let pointed = self.point(node, nodes, Some(primary)).await;
+                let follows = || self.follows(node, primary, &timeline);
+                if pointed.is_ok() && until(FOLLOW_LIMIT, follows).await.is_ok() {
+                    return Ok(());
+                }
             }
-            Ok::<(), DbError>(())
+            self.daemon().kill(node).await?;
+            self.configure(node, nodes, Some(primary)).await?;
+            self.copy(node, primary).await
         })
         .await
         .map(drop)
@@ -246,19 +313,27 @@ impl Servers {
             .map_or(1, |synchronous| nodes - synchronous.count())
     }
 
-    async fn failover(&self, nodes: &[Node], reachable: &[usize]) -> Result<Value, DbError> {
-        let refuse = |cause: String| wrong("promote a standby", "the cluster", cause);
-        let heard = on_all(reachable, async |at| {
+    /// The standbys that answer, and how much each has received.
+    async fn heard(&self, nodes: &[Node], of: &[usize]) -> Result<Vec<(u64, usize)>, DbError> {
+        let heard = on_all(of, async |at| {
             Ok::<_, DbError>(self.received(&nodes[*at]).await.ok().map(|end| (end, *at)))
         });
-        let heard: Vec<(u64, usize)> = heard.await?.into_iter().flatten().collect();
+        Ok(heard.await?.into_iter().flatten().collect())
+    }
+
+    async fn failover(&self, nodes: &[Node], reachable: &[usize]) -> Result<Value, DbError> {
+        let refuse = |cause: String| wrong("promote a standby", "the cluster", cause);
+        let answering = self.heard(nodes, reachable).await?;
+        let answering: Vec<usize> = answering.into_iter().map(|(_, at)| at).collect();
         let needed = self.needed(nodes.len());
-        if heard.len() < needed {
-            return Err(refuse(format!(
-                "{} standbys answer, {needed} must",
-                heard.len()
-            )));
-        }
+        let enough = |count: usize| {
+            let few = || refuse(format!("{count} standbys answer, {needed} must"));
+            (count >= needed).then_some(()).ok_or_else(few)
+        };
+        enough(answering.len())?;
+        on_all(&answering, async |at| self.part(&nodes[*at], nodes).await).await?;
+        let heard = self.heard(nodes, &answering).await?;
+        enough(heard.len())?;
         // Of several equal ones the first.
         let chosen = heard.iter().rev().max_by_key(|(end, _)| *end);
         let (_, chosen) = *chosen.ok_or_else(|| refuse("no standby answers".into()))?;
@@ -274,11 +349,7 @@ impl Servers {
             if *at == chosen {
                 return Ok(());
             }
-            self.configure(&nodes[*at], nodes, &nodes[chosen]).await?;
-            let loaded = self.one(&nodes[*at], "select pg_reload_conf()").await;
-            loaded
-                .map(drop)
-                .map_err(|why| wrong("follow the new primary", &nodes[*at].name, why))
+            self.point(&nodes[*at], nodes, Some(&nodes[chosen])).await
         })
         .await?;
         let ends = heard.iter().map(|(end, at)| {
@@ -309,7 +380,7 @@ impl Db for Servers {
             self.version.get_or_init(|| version);
             daemon.wipe(node).await?;
             check_free(node, &[PORT], &daemon.directory).await?;
-            self.configure(node, all, &all[0]).await?;
+            self.configure(node, all, Some(&all[0])).await?;
             if node.name == all[0].name {
                 return self.create(node, all).await;
             }

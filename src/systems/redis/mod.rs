@@ -14,6 +14,9 @@
 //! outcome is unknown, since the primary has it.
 //!
 //! **Errors**: [`ERRORS`], all of which a server answers before it does anything.
+//!
+//! **Operator**: leaves failing over to the sentinels. When load and faults are over it has them
+//! look at the servers more often, as they leave an old primary alone for eight seconds.
 
 mod client;
 mod commands;
