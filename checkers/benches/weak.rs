@@ -11,9 +11,8 @@
 //! copies of one log that lag, which is sequential, or replicas that take writes all by
 //! themselves and hand them on in causal order. Where the latest of two wins, that is causal and
 //! convergent; where the last to arrive does, each session has an order of its own: causal memory
-//! and PRAM. Each row is measured in a process of its own. Where the kernel tells, time is what
-//! the judge's one thread ran, so that neighbours count less. Memory is what the judge adds at
-//! its peak. A further judge is a row of [`JUDGES`], with a history that it must not refute.
+//! and PRAM. Each row is measured in a process of its own. Memory is what the judge adds at its
+//! peak. A further judge is a row of [`JUDGES`], with a history that it must not refute.
 
 #![expect(
     clippy::disallowed_methods,
@@ -398,13 +397,6 @@ fn replicas(shape: Shape, latest_wins: bool) -> Calls {
     scribe.calls
 }
 
-/// Seconds that this thread has run, if the kernel tells.
-fn ran() -> Option<f64> {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let nanos: f64 = told.split_whitespace().next()?.parse().ok()?;
-    Some(nanos / 1e9)
-}
-
 fn megabytes(name: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with(name));
@@ -412,8 +404,7 @@ fn megabytes(name: &str) -> f64 {
     kilobytes.unwrap_or(0.0) / 1024.0
 }
 
-/// Small histories are judged so often that this many operations are: the kernel counts in
-/// milliseconds.
+/// Small histories are judged so often that this many operations are.
 const OPERATIONS: usize = 1_000_000;
 
 /// The best of three times in seconds, the memory in megabytes, and the verdict.
@@ -425,16 +416,14 @@ fn measure(checker: &dyn Checker, calls: &Calls, name: &str) -> (f64, f64, Verdi
         let before = megabytes("VmRSS");
         // Where the kernel lets us, the peak is measured from here.
         let reset = std::fs::write("/proc/self/clear_refs", "5").is_ok();
-        let (start, ran_before) = (Instant::now(), ran());
+        let start = Instant::now();
         for _ in 0..times {
             let report = checker.judge(calls, &Budget::unlimited());
             assert_ne!(report.verdict, Verdict::Violated, "{name}: {report:#?}");
             verdict = report.verdict;
         }
-        let ran = ran().zip(ran_before).map(|(after, before)| after - before);
-        let ran = ran.unwrap_or_else(|| start.elapsed().as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "few times")]
-        let once = ran / times as f64;
+        let once = start.elapsed().as_secs_f64() / times as f64;
         best = best.min(once);
         if reset {
             peak = peak.max(megabytes("VmHWM") - before);

@@ -219,13 +219,27 @@ mod tests {
         )
     }
 
+    /// A program whose first thread ends while another one sleeps.
+    const FIRST_THREAD_ENDS: &str = "\
+        #include <pthread.h>\n\
+        #include <unistd.h>\n\
+        static void *nap(void *none) { sleep(60); return none; }\n\
+        int main(void) {\n\
+            pthread_t other;\n\
+            pthread_create(&other, 0, nap, 0);\n\
+            pthread_exit(0);\n\
+        }\n";
+
     #[test]
     fn a_process_is_there_until_its_last_thread_has_ended() {
-        // The number of the call that ends the thread that makes it, and no other.
-        let exit = if cfg!(target_arch = "x86_64") { 60 } else { 93 };
-        let script = format!("threads->create(sub {{ sleep 60 }}); syscall({exit}, 0);");
-        let mut perl = Command::new("perl");
-        let mut child = perl.args(["-Mthreads", "-e", &script]).spawn().unwrap();
+        let place = std::env::temp_dir().join(format!("schism-threads-{}", std::process::id()));
+        std::fs::create_dir_all(&place).unwrap();
+        let (source, program) = (place.join("threads.c"), place.join("threads"));
+        std::fs::write(&source, FIRST_THREAD_ENDS).unwrap();
+        let mut compiler = Command::new("cc");
+        let compiled = compiler.args(["-pthread", "-o"]).args([&program, &source]);
+        assert!(compiled.status().unwrap().success());
+        let mut child = Command::new(&program).spawn().unwrap();
         let status = format!("/proc/{}/status", child.id());
         let begun = std::time::Instant::now();
         while !std::fs::read_to_string(&status)
@@ -241,5 +255,6 @@ mod tests {
         let (code, said) = is_gone(child.id());
         assert!(code == Some(0) && said.contains("is gone"), "{said}");
         child.wait().unwrap();
+        std::fs::remove_dir_all(&place).unwrap();
     }
 }

@@ -20,6 +20,7 @@
 //! **Source**: the closure is that of Gibbons and Korach, "Testing shared memories", 1997, for
 //! reads with known writes, where nodes take the place of processes.
 
+use super::followed::{Not, is_followed};
 use super::graph::NOBODY;
 use crate::Budget;
 use crate::by_key::narrow;
@@ -38,6 +39,13 @@ pub(super) struct Item {
 }
 
 const WRITE: u32 = 1 << 31;
+
+/// How many items are looked at at most for the sake of choices, and each choice counts as so many more.
+const WORK: usize = 1 << 23;
+const A_CHOICE: usize = 1 << 13;
+
+/// How many bytes may be kept so that choices can be taken back.
+const KEPT: usize = 1 << 25;
 
 impl Item {
     pub(super) fn block(self) -> u32 {
@@ -70,9 +78,11 @@ pub(super) struct Across {
     made_of: Vec<u32>,
     /// By register: the block of the initial value.
     initial: Vec<u32>,
+    /// The items that are over some time, in the order of their ends.
+    pub(super) stops: Vec<u32>,
     /// By register and line: where its items stand, and these, by their ends.
     starts: Vec<u32>,
-    own: Vec<Item>,
+    own: Vec<u32>,
     /// How many items are reads.
     pub(super) reads: usize,
 }
@@ -80,8 +90,10 @@ pub(super) struct Across {
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// Nothing must come before itself.
+    /// An order was built that every node follows.
     Fits,
+    /// Nothing must come before itself, and the orders that were tried are not followed.
+    Open,
     /// This item must.
     Broken(u32),
     /// The budget was spent.
@@ -97,7 +109,8 @@ impl Across {
             registers: Vec::new(),
             made_of: Vec::new(),
             initial: Vec::new(),
-            starts: vec![0],
+            stops: Vec::new(),
+            starts: Vec::new(),
             own: Vec::new(),
             reads: 0,
         }
@@ -112,7 +125,6 @@ impl Across {
         of: &[u32],
     ) {
         let base = narrow(self.registers.len());
-        let from = self.items.len();
         let count = self.registers.len() + register.versions.len();
         assert!(count < WRITE as usize, "fewer than two billion values");
         let certain = register.versions.iter().map(|version| version.f);
@@ -153,22 +165,32 @@ impl Across {
                 self.made_of[new as usize] = old;
             }
         }
-        let mut items = self.items[from..].to_vec();
-        items.sort_unstable_by_key(|item| (item.line(calls), self.end(calls, *item)));
-        let mut items = items.iter().peekable();
-        for line in 0..self.lines {
-            while let Some(item) = items.next_if(|item| item.line(calls) == line) {
-                if self.end(calls, *item) != NEVER {
-                    self.own.push(*item);
-                }
-            }
-            self.starts.push(narrow(self.own.len()));
-        }
     }
 
-    /// Puts the items of all registers in the order of their starts.
-    pub(super) fn sort(&mut self) {
+    /// Puts the items of all registers in the order of their starts, and sees which are over when.
+    pub(super) fn sort(&mut self, calls: &Calls) {
         self.items.sort_unstable_by_key(|item| item.call);
+        let end = |at: u32| self.end(calls, self.items[at as usize]);
+        let all = 0..narrow(self.items.len());
+        let mut stops: Vec<u32> = all.filter(|&at| end(at) != NEVER).collect();
+        stops.sort_unstable_by_key(|&at| end(at));
+        let place = |at: u32| {
+            let item = self.items[at as usize];
+            self.registers[item.block() as usize] as usize * self.lines + item.line(calls)
+        };
+        // Those of each register and line, which stand in the order of their ends then.
+        let mut starts = vec![0; self.initial.len() * self.lines + 1];
+        stops.iter().for_each(|&stop| starts[place(stop) + 1] += 1);
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        let (mut next, mut own) = (starts.clone(), vec![0; stops.len()]);
+        for &stop in &stops {
+            let next = &mut next[place(stop)];
+            own[*next as usize] = stop;
+            *next += 1;
+        }
+        (self.stops, self.starts, self.own) = (stops, starts, own);
     }
 
     /// When an item was over: a write when it had certainly taken effect.
@@ -181,17 +203,28 @@ impl Across {
         }
     }
 
-    /// The items that are over some time, in the order of their ends.
-    pub(super) fn stops(&self, calls: &Calls) -> Vec<u32> {
-        let end = |at: u32| self.end(calls, self.items[at as usize]);
-        let all = 0..narrow(self.items.len());
-        let mut stops: Vec<u32> = all.filter(|&at| end(at) != NEVER).collect();
-        stops.sort_unstable_by_key(|&at| end(at));
-        stops
-    }
-
     pub(super) fn blocks(&self) -> usize {
         self.registers.len()
+    }
+
+    /// The register of a block, by place.
+    pub(super) fn register_of(&self, block: u32) -> u32 {
+        self.registers[block as usize]
+    }
+
+    /// How long a clock is: a moment for each line, and the latest start of a write among all that
+    /// must come before.
+    fn words(&self) -> usize {
+        self.lines + 1
+    }
+
+    fn is_initial(&self, block: u32) -> bool {
+        self.initial_of(block) == block
+    }
+
+    /// The block of the initial value of a register.
+    pub(super) fn initial(&self, register: usize) -> u32 {
+        self.initial[register]
     }
 
     /// The block of the initial value of a block's register.
@@ -209,38 +242,39 @@ impl Across {
     /// some of them several times.
     ///
     /// **Cost**: for each pass through time O(n l) with l nodes, and O(log n) a write and node;
-    /// mostly a handful of passes. 20 bytes an item, 8 a write, and 8 a write and node.
+    /// mostly a handful of passes. 16 bytes an item, 22 a write, and 8 a write and node.
     pub(super) fn judge(
         &self,
         calls: &Calls,
         budget: &Budget,
         note: impl FnMut(u32, u32),
     ) -> Outcome {
-        let stops = self.stops(calls);
         let mut passing = Passing {
             across: self,
             calls,
-            at: vec![0; self.blocks() * self.lines],
-            over: vec![0; self.blocks() * self.lines],
+            at: vec![0; self.blocks() * self.words()],
+            over: vec![0; self.blocks() * self.words()],
+            chosen: Table::default(),
+            left: WORK,
+            kept: 0,
             note,
         };
-        loop {
-            if budget.is_spent() {
-                return Outcome::Spent;
-            }
-            match passing.pass(&stops) {
-                Ok(true) => {}
-                Ok(false) => return Outcome::Fits,
-                Err(item) => return Outcome::Broken(item),
-            }
+        if let Err(outcome) = passing.settle(budget) {
+            return outcome;
+        }
+        match passing.choose(budget) {
+            // Every choice contradicts another; which one to tell of is not known.
+            Outcome::Broken(_) => Outcome::Open,
+            outcome => outcome,
         }
     }
 
     /// What is over on a line of a block's register by a moment.
-    fn over_by(&self, calls: &Calls, block: u32, line: usize, moment: Rank) -> &[Item] {
+    fn over_by(&self, calls: &Calls, block: u32, line: usize, moment: Rank) -> &[u32] {
         let place = self.registers[block as usize] as usize * self.lines + line;
         let own = &self.own[self.starts[place] as usize..self.starts[place + 1] as usize];
-        &own[..own.partition_point(|own| self.end(calls, *own) <= moment)]
+        let end = |own: &u32| self.end(calls, self.items[*own as usize]);
+        &own[..own.partition_point(|own| end(own) <= moment)]
     }
 }
 
@@ -251,6 +285,12 @@ struct Passing<'a, N> {
     /// By block: the clock of its write, and of when all of it is over.
     at: Vec<Rank>,
     over: Vec<Rank>,
+    /// By block: those that were chosen to come before it.
+    chosen: Table<u32, Vec<u32>>,
+    /// How many items may still be looked at for choices.
+    left: usize,
+    /// How many bytes are kept so that choices can be taken back.
+    kept: usize,
     note: N,
 }
 
@@ -285,20 +325,83 @@ impl Open {
 }
 
 impl<N: FnMut(u32, u32)> Passing<'_, N> {
+    /// Follows the clocks until none changes.
+    fn settle(&mut self, budget: &Budget) -> Result<(), Outcome> {
+        loop {
+            if budget.is_spent() {
+                return Err(Outcome::Spent);
+            }
+            match self.pass() {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(item) => return Err(Outcome::Broken(item)),
+            }
+        }
+    }
+
+    /// Builds an order of what is settled. Where a node does not follow it, two blocks of a register
+    /// stand in it as nothing asks for: they are tried so, and then the other way round.
+    fn choose(&mut self, budget: &Budget) -> Outcome {
+        let mut turned = Vec::new();
+        let outcome = loop {
+            let order = self.order();
+            let (one, other) = match is_followed(self.calls, self.across, &order) {
+                Ok(()) => break Outcome::Fits,
+                Err(Not::Otherwise) => break Outcome::Open,
+                Err(Not::Pair(one, other)) => (one, other),
+            };
+            let cost = self.across.items.len() + A_CHOICE;
+            if self.left < cost {
+                break Outcome::Open;
+            }
+            self.left -= cost;
+            let bytes = size_of_val(&self.at[..]) + size_of_val(&self.over[..]);
+            let saved = (self.kept + bytes <= KEPT).then(|| (self.at.clone(), self.over.clone()));
+            self.kept += bytes;
+            self.chosen.entry(other).or_default().push(one);
+            let outcome = match self.settle(budget) {
+                Ok(()) => self.choose(budget),
+                Err(outcome) => outcome,
+            };
+            self.kept -= bytes;
+            self.unchoose(other);
+            if !matches!(outcome, Outcome::Broken(_)) {
+                break outcome;
+            }
+            let Some(saved) = saved else {
+                break Outcome::Open;
+            };
+            (self.at, self.over) = saved;
+            self.chosen.entry(one).or_default().push(other);
+            turned.push(one);
+            if let Err(outcome) = self.settle(budget) {
+                break outcome;
+            }
+        };
+        turned.into_iter().for_each(|block| self.unchoose(block));
+        outcome
+    }
+
+    fn unchoose(&mut self, block: u32) {
+        if let Some(chosen) = self.chosen.get_mut(&block) {
+            chosen.pop();
+        }
+    }
+
     /// Once through time: whether some clock changed, or what must come before itself.
-    fn pass(&mut self, stops: &[u32]) -> Result<bool, u32> {
+    fn pass(&mut self) -> Result<bool, u32> {
         let Across { lines, items, .. } = self.across;
-        let lines = *lines;
+        let (lines, words) = (*lines, self.across.words());
         // By line: the clock of what is over on it.
-        let mut running = vec![0; lines * lines];
-        let mut clock = vec![0; lines];
+        let mut running = vec![0; lines * words];
+        let mut clock = vec![0; words];
         let mut open = Open::default();
         let mut slots: Table<u32, u32> = Table::default();
         let mut over = 0;
         let mut changed = false;
         for (at, item) in items.iter().enumerate() {
             let begin = self.calls.begins[item.call as usize];
-            while let Some(&stop) = stops.get(over) {
+            while let Some(&stop) = self.across.stops.get(over) {
                 let ended = items[stop as usize];
                 let end = self.across.end(self.calls, ended);
                 if end >= begin {
@@ -309,18 +412,19 @@ impl<N: FnMut(u32, u32)> Passing<'_, N> {
                     continue;
                 };
                 let line = ended.line(self.calls);
-                let own = &mut running[line * lines..][..lines];
-                join(own, &open.words[slot as usize * lines..][..lines]);
+                let own = &mut running[line * words..][..words];
+                join(own, &open.words[slot as usize * words..][..words]);
                 own[line] = end;
                 open.free.push(slot);
             }
             let line = item.line(self.calls);
             let place = item.block() as usize;
-            let block = place * lines..(place + 1) * lines;
+            let block = place * words..(place + 1) * words;
             clock.copy_from_slice(&self.at[block.clone()]);
-            join(&mut clock, &running[line * lines..][..lines]);
+            join(&mut clock, &running[line * words..][..words]);
             if line == 0 {
                 self.blocks_before(item.block(), &mut clock);
+                clock[lines] = clock[lines].max(begin);
                 changed |= join(&mut self.at[block.clone()], &clock);
             }
             changed |= join(&mut self.over[block], &clock);
@@ -335,16 +439,59 @@ impl<N: FnMut(u32, u32)> Passing<'_, N> {
         Ok(changed)
     }
 
+    /// The blocks with a write, in the order of their starts, but none before what must come before it.
+    /// That has a clock that knows less, or as much: then what was chosen is followed. What nobody saw and may not have happened is left out.
+    fn order(&self) -> Vec<u32> {
+        let writes = self.across.items.iter().filter(|item| item.is_write());
+        let mut order: Vec<u32> = writes
+            .map(|item| item.block())
+            .filter(|&block| self.across.certain[block as usize] != NEVER)
+            .collect();
+        let known = |block: u32| {
+            let (lines, words) = (self.across.lines, self.across.words());
+            let clock = &self.at[block as usize * words..][..words];
+            let sum = clock.iter().map(|rank| u64::from(*rank)).sum::<u64>();
+            (clock[lines], sum)
+        };
+        // They stand in the order of their starts.
+        order.sort_by_key(|&block| known(block));
+        if self.chosen.is_empty() {
+            return order;
+        }
+        let mut placed: Table<u32, ()> = Table::default();
+        let mut waiting: Table<u32, Vec<u32>> = Table::default();
+        let mut chosen = Vec::with_capacity(order.len());
+        for block in order {
+            let mut due = vec![block];
+            while let Some(block) = due.pop() {
+                let before = self.chosen.get(&block).into_iter().flatten();
+                let mut before = before.filter(|&&one| !self.across.is_initial(one));
+                if let Some(&one) = before.find(|one| !placed.contains_key(*one)) {
+                    waiting.entry(one).or_default().push(block);
+                    continue;
+                }
+                placed.insert(block, ());
+                chosen.push(block);
+                due.extend(waiting.remove(&block).into_iter().flatten());
+            }
+        }
+        chosen
+    }
+
     /// Adds what must come before a write because it must before other blocks of its register that must come
     /// before this one.
     fn blocks_before(&mut self, block: u32, clock: &mut [Rank]) {
         let across = self.across;
         let lines = across.lines;
-        let of = |block: u32| block as usize * lines..(block as usize + 1) * lines;
+        let words = across.words();
+        let of = |block: u32| block as usize * words..(block as usize + 1) * words;
         join(clock, &self.over[of(across.initial_of(block))]);
         let found = across.made_of(block);
         if found != NOBODY {
             join(clock, &self.over[of(found)]);
+        }
+        for &chosen in self.chosen.get(&block).into_iter().flatten() {
+            join(clock, &self.over[of(chosen)]);
         }
         for line in 0..lines {
             let moment = self.over[of(block)][line];
@@ -352,7 +499,8 @@ impl<N: FnMut(u32, u32)> Passing<'_, N> {
             // not know.
             let mut floor = 0;
             for own in across.over_by(self.calls, block, line, moment).iter().rev() {
-                if across.end(self.calls, *own) < floor {
+                let own = across.items[*own as usize];
+                if across.end(self.calls, own) < floor {
                     break;
                 }
                 let other = own.block();

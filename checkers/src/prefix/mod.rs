@@ -2,6 +2,7 @@
 
 mod across;
 mod crossing;
+mod followed;
 mod graph;
 mod lists;
 mod logs;
@@ -44,6 +45,8 @@ struct Book {
     reads_across: usize,
     /// The budget was spent before that was done.
     unfinished: bool,
+    /// None was found, and none refuted.
+    open: bool,
     skipped: usize,
     orders_compared: usize,
     gaps_compared: usize,
@@ -143,10 +146,11 @@ fn one_order(calls: &Calls, objects: &Objects, register: &Register, of: &[u32], 
 
 /// One order of the writes to all registers.
 fn all_registers(calls: &Calls, mut across: Across, budget: &Budget, book: &mut Book) {
-    across.sort();
+    across.sort(calls);
     book.reads_across = across.reads;
     match across.judge(calls, budget, |_, _| {}) {
         Outcome::Fits => {}
+        Outcome::Open => book.open = true,
         Outcome::Spent => book.unfinished = true,
         Outcome::Broken(_) => book.add(NO_ORDER, || match proof::trace(calls, &across, budget) {
             Some(proof) => {
@@ -279,6 +283,10 @@ fn report(name: &str, calls: &Calls, objects: &Objects, book: Book) -> Report {
               not"
             .to_owned(),
         )
+    } else if book.open {
+        let why = "no order of the writes to all registers was found that every node follows, and \
+                   nothing refutes all of them";
+        Some(why.to_owned())
     } else if book.skipped > 0 {
         Some("some keys were written the same value twice and could not be judged".to_owned())
     } else {

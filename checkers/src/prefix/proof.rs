@@ -23,7 +23,6 @@ pub(super) struct Proof {
 struct Tracing<'a> {
     calls: &'a Calls,
     across: &'a Across,
-    stops: Vec<u32>,
     graph: Graph,
     /// By block: its write.
     writes: Vec<u32>,
@@ -50,8 +49,8 @@ pub(super) fn trace(calls: &Calls, across: &Across, budget: &Budget) -> Option<P
             writes[item.block() as usize] = at;
         }
     }
-    let stops = across.stops(calls);
-    let mut edges = drawn(calls, across, &stops, &writes);
+    let stops = &across.stops[..];
+    let mut edges = drawn(calls, across, stops, &writes);
     let items = narrow(across.items.len());
     let found = found.into_iter();
     edges.extend(found.map(|((one, other), step)| Edge {
@@ -70,10 +69,9 @@ pub(super) fn trace(calls: &Calls, across: &Across, budget: &Budget) -> Option<P
             because: Vec::new(),
         },
         traced: HashSet::new(),
-        stops,
     };
     let is_stop = |stop: &u32| *stop == item;
-    let moment = tracing.stops.iter().position(is_stop)?;
+    let moment = stops.iter().position(is_stop)?;
     let moment = items + narrow(across.blocks() + moment);
     let way = tracing.graph.path(moment, |_| true, |to| to == item)?;
     let first = Edge {
