@@ -16,7 +16,7 @@ test: setup
 	cargo build --workspace
 	cargo test --workspace
 
-# What etcd, Redis and PostgreSQL keep and lose, counted over seeds, in three labs side by side:
+# What etcd, Redis and PostgreSQL keep and lose, counted over seeds, in four labs side by side:
 # most of a run is waiting.
 FINDINGS_SEEDS ?= 1..10
 FINDINGS ?= findings/*.toml
@@ -24,11 +24,11 @@ FINDINGS_RUNS ?= runs/findings
 findings: setup
 	cargo build --release --workspace
 	rm -rf $(FINDINGS_RUNS)
-	for part in 1 2 3; do \
-		target/release/schism run $(FINDINGS) --seeds $(FINDINGS_SEEDS) --partition $$part/3 \
+	for part in 1 2 3 4; do \
+		target/release/schism run $(FINDINGS) --seeds $(FINDINGS_SEEDS) --partition $$part/4 \
 			--progress none --runs $(FINDINGS_RUNS)/$$part >/dev/null & \
 	done; wait
-	target/release/schism merge $(addsuffix /latest,$(addprefix $(FINDINGS_RUNS)/,1 2 3)) \
+	target/release/schism merge $(addsuffix /latest,$(addprefix $(FINDINGS_RUNS)/,1 2 3 4)) \
 		--runs $(FINDINGS_RUNS) --tally
 
 # Figures, side by side with a simple baseline where there is one.

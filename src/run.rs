@@ -429,19 +429,33 @@ pub(crate) fn toothless(plan: &Plan, ops: &[Op]) -> Option<String> {
                 fault.at
             ));
         };
-        let during = &ops[begun..];
+        let (before, during) = ops.split_at(begun);
         let end = during.iter().position(|op| op.f == fault.kind.undone_by());
         let during = &during[..end.unwrap_or(during.len())];
-        if !during
-            .iter()
-            .any(|op| op.kind == checkers::history::Kind::Invoke)
-        {
+        let began = (during.iter()).any(|op| op.kind == checkers::history::Kind::Invoke);
+        if !began && !is_under_way(before) {
             return Some(format!(
-                "the {f} never bit: no operation began while it lasted"
+                "the {f} never bit: no operation was under way when it came, and none began while it \
+                 lasted"
             ));
         }
     }
     None
+}
+
+/// Whether some operation that began among these did not end among them.
+fn is_under_way(ops: &[Op]) -> bool {
+    let mut open = std::collections::HashSet::new();
+    for op in ops
+        .iter()
+        .filter(|op| op.process != checkers::history::Process::Nemesis)
+    {
+        match op.kind {
+            checkers::history::Kind::Invoke => open.insert(&op.process),
+            _ => open.remove(&op.process),
+        };
+    }
+    !open.is_empty()
 }
 
 /// Failing to draw must not change a verdict.
@@ -472,4 +486,40 @@ fn leave(verdict: &RunVerdict, directory: &Path) -> Result<(), StoreError> {
         Charset::Unicode,
     );
     store::write_file(&directory.join("summary.txt"), words.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use checkers::history::{F, Kind, Process, Value};
+
+    use super::*;
+
+    fn op(process: Process, kind: Kind, f: &'static str) -> Op {
+        Op {
+            index: 0,
+            time: 0,
+            process,
+            kind,
+            f: F::new(f),
+            key: None,
+            value: Value::Nil,
+            node: None,
+            error: None,
+        }
+    }
+
+    #[test]
+    fn what_began_and_did_not_end_is_under_way() {
+        let client = |number, kind| op(Process::Client(number), kind, "read");
+        let pause = op(Process::Nemesis, Kind::Info, "pause");
+        let mut ops = vec![client(1, Kind::Invoke), client(1, Kind::Ok)];
+        assert!(!is_under_way(&ops));
+        ops.push(pause);
+        assert!(!is_under_way(&ops));
+        ops.extend([client(1, Kind::Invoke), client(2, Kind::Invoke)]);
+        ops.push(client(1, Kind::Info));
+        assert!(is_under_way(&ops));
+        ops.push(client(2, Kind::Fail));
+        assert!(!is_under_way(&ops));
+    }
 }
