@@ -442,19 +442,21 @@ impl<N: FnMut(u32, u32)> Passing<'_, N> {
     /// The blocks with a write, in the order of their starts, but none before what must come before it.
     /// That has a clock that knows less, or as much: then what was chosen is followed. What nobody saw and may not have happened is left out.
     fn order(&self) -> Vec<u32> {
-        let writes = self.across.items.iter().filter(|item| item.is_write());
-        let mut order: Vec<u32> = writes
-            .map(|item| item.block())
-            .filter(|&block| self.across.certain[block as usize] != NEVER)
-            .collect();
+        let items = &self.across.items;
+        let is_due =
+            |item: &Item| item.is_write() && self.across.certain[item.block() as usize] != NEVER;
+        let all = 0..narrow(items.len());
+        let mut order: Vec<u32> = all.filter(|&at| is_due(&items[at as usize])).collect();
         let known = |block: u32| {
             let (lines, words) = (self.across.lines, self.across.words());
             let clock = &self.at[block as usize * words..][..words];
             let sum = clock.iter().map(|rank| u64::from(*rank)).sum::<u64>();
             (clock[lines], sum)
         };
+        let block = |at: u32| items[at as usize].block();
         // They stand in the order of their starts.
-        order.sort_by_key(|&block| known(block));
+        order.sort_unstable_by_key(|&at| (known(block(at)), at));
+        order.iter_mut().for_each(|at| *at = block(*at));
         if self.chosen.is_empty() {
             return order;
         }

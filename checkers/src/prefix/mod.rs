@@ -81,7 +81,7 @@ impl Checker for Prefix {
     }
 
     fn judge(&self, calls: &Calls, budget: &Budget) -> Report {
-        let objects = Objects::of(calls);
+        let mut objects = Objects::of(calls);
         let mut book = Book::default();
         let mut register = Register::new(calls);
         let mut shown = Vec::new();
@@ -118,7 +118,8 @@ impl Checker for Prefix {
                 book.add(GAP, told);
             }
         }
-        drop((shown, register));
+        // What is no longer needed makes room for clocks.
+        drop((shown, register, std::mem::take(&mut objects.by_key)));
         // Any of these would be found once more.
         if book.counts.is_empty() {
             all_registers(calls, across, budget, &mut book);
