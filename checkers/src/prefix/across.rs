@@ -101,12 +101,13 @@ pub(super) enum Outcome {
 }
 
 impl Across {
-    pub(super) fn new(nodes: usize) -> Self {
+    /// With room for so many calls: what grows leaves holes in memory.
+    pub(super) fn new(nodes: usize, calls: usize) -> Self {
         Self {
             lines: nodes + 1,
-            items: Vec::new(),
-            certain: Vec::new(),
-            registers: Vec::new(),
+            items: Vec::with_capacity(calls),
+            certain: Vec::with_capacity(calls),
+            registers: Vec::with_capacity(calls),
             made_of: Vec::new(),
             initial: Vec::new(),
             stops: Vec::new(),

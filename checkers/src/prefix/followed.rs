@@ -96,7 +96,7 @@ mod tests {
     fn are_followed(text: &str, values: &[&str]) -> bool {
         let calls = Calls::of(&h(text));
         let objects = Objects::of(&calls);
-        let mut across = Across::new(calls.nodes().len());
+        let mut across = Across::new(calls.nodes().len(), calls.len());
         let mut register = Register::new(&calls);
         for place in 0..objects.by_key.len() {
             let of = objects.by_key.calls(place);

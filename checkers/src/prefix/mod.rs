@@ -84,8 +84,10 @@ impl Checker for Prefix {
         let mut objects = Objects::of(calls);
         let mut book = Book::default();
         let mut register = Register::new(calls);
-        let mut shown = Vec::new();
-        let mut across = Across::new(calls.nodes().len());
+        let registers = (0..objects.by_key.len()).filter(|&at| objects.sorts[at] == Sort::Register);
+        let most = registers.map(|at| objects.by_key.calls(at).len()).sum();
+        let mut shown = Vec::with_capacity(most);
+        let mut across = Across::new(calls.nodes().len(), most);
         for (place, sort) in objects.sorts.iter().enumerate() {
             if budget.is_spent() {
                 let why = "the budget was spent before every key was judged";
