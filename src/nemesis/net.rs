@@ -14,7 +14,7 @@ const TABLE: &str = "inet schism";
 /// How long a probe waits for an answer; a local network answers within a millisecond.
 const PROBE: &str = "0.4";
 /// How long connections that should form may fail to.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(15);
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The rules that one node needs: whom it drops, and whom it only counts because that one has
