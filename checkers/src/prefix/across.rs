@@ -40,7 +40,8 @@ pub(super) struct Item {
 
 const WRITE: u32 = 1 << 31;
 
-/// How many items are looked at at most for the sake of choices, and each choice counts as so many more.
+/// How many items are looked at at most for the sake of choices, and as how many more each choice
+/// counts.
 const WORK: usize = 1 << 23;
 const A_CHOICE: usize = 1 << 13;
 
@@ -440,8 +441,9 @@ impl<N: FnMut(u32, u32)> Passing<'_, N> {
         Ok(changed)
     }
 
-    /// The blocks with a write, in the order of their starts, but none before what must come before it.
-    /// That has a clock that knows less, or as much: then what was chosen is followed. What nobody saw and may not have happened is left out.
+    /// The blocks with a write, in the order of their starts, but none before what must come before
+    /// it. That has a clock that knows less, or as much: then what was chosen is followed. What
+    /// nobody saw and may not have happened is left out.
     fn order(&self) -> Vec<u32> {
         let items = &self.across.items;
         let is_due =
