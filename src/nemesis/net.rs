@@ -214,21 +214,27 @@ async fn probe(
     fault: &str,
 ) -> Result<Vec<(usize, bool)>, NemesisError> {
     let others: Vec<usize> = (0..cluster.nodes.len()).filter(|to| *to != from).collect();
-    let tries: Vec<String> = others
+    let tries: String = others
         .iter()
         .map(|to| {
             let Node {
                 address, ssh_port, ..
             } = &cluster.nodes[*to];
-            format!(
-                "(timeout {PROBE} bash -c '</dev/tcp/{address}/{ssh_port}' 2>/dev/null \
-                 && echo {to} up || echo {to} cut) &"
-            )
+            format!("(exec 3<>/dev/tcp/{address}/{ssh_port}) & tries=\"$tries {to}:$!\"\n")
         })
         .collect();
+    // As few processes as can be, as the hosts may be busy; whoever waits in vain is ended by the
+    // timer.
     let script = format!(
-        "command -v bash >/dev/null || exit 9\n{}\nwait",
-        tries.join("\n")
+        "{tries}\
+         (sleep {PROBE}; for try in $tries; do kill ${{try#*:}}; done) >/dev/null & timer=$!\n\
+         for try in $tries; do\n  \
+           wait ${{try#*:}} && echo ${{try%:*}} up || echo ${{try%:*}} cut\n\
+         done 2>/dev/null\n\
+         kill $timer || true"
+    );
+    let script = format!(
+        "command -v bash >/dev/null || exit 9\nexec bash 2>/dev/null <<'END'\n{script}\nEND"
     );
     let told = run(
         &cluster.nodes[from],
