@@ -143,7 +143,8 @@ pub struct Clientele {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Route {
-    /// Writes and reads go to the node that the client believes to lead.
+    /// Writes and reads go to the node that the client believes to lead, if that says so itself
+    /// when the client connects.
     Leader,
     /// Writes go to the leader; each client reads at one node, always the same.
     Pinned,

@@ -132,6 +132,13 @@ impl Router {
         }
     }
 
+    /// Whether the node must say that it leads before it is asked anything on a new connection: a
+    /// belief may be a guess, and what a follower answers is no fault of a system that was to be
+    /// asked at its leader.
+    pub(super) fn must_lead(&self, named: Option<&Arc<str>>) -> bool {
+        named.is_none() && !self.equals && matches!(self.route, Route::Leader)
+    }
+
     /// Whom to ask next time: whoever the node names, or the next node in turn if the one that
     /// is believed to lead does not act like a leader.
     pub(super) fn learn(&self, position: usize, heard: Heard<'_>) {
@@ -164,6 +171,25 @@ mod tests {
     }
 
     #[test]
+    fn a_node_must_lead_where_the_leader_is_to_be_asked() {
+        let node = Arc::<str>::from("n1");
+        let routing = |route| {
+            let clientele = Clientele {
+                workload: "register",
+                route,
+                slots: 1,
+                seed: 1,
+            };
+            Routing::new([Arc::clone(&node)], clientele, Arc::default())
+        };
+        let leader = routing(Route::Leader).open(0, 0);
+        assert!(leader.must_lead(None) && !leader.must_lead(Some(&node)));
+        assert!(!routing(Route::Random).open(0, 0).must_lead(None));
+        let equal = routing(Route::Leader).among_equals().open(0, 0);
+        assert!(!equal.must_lead(None));
+    }
+
+    #[test]
     fn a_client_asks_whom_it_believes_and_learns_from_refusals() {
         let names = ["n1", "n2", "n3"].map(Arc::<str>::from);
         let clientele = Clientele {
@@ -181,6 +207,7 @@ mod tests {
         assert_eq!(odd.choose(None, false), 2);
         odd.learn(2, Heard::NotLeader(None));
         assert_eq!(odd.choose(None, false), 0);
+        assert!(!odd.must_lead(None));
         // Only even slots listen.
         directory.announce(1);
         assert_eq!((even.choose(None, false), odd.choose(None, false)), (1, 0));

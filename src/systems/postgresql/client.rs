@@ -77,6 +77,8 @@ pub(super) struct Connection {
     warning: Arc<Mutex<Option<String>>>,
     /// Whether the commit of the transaction was sent.
     committing: AtomicBool,
+    /// Whether the server said that it is the primary; it stays one until it is started anew.
+    leads: bool,
 }
 
 impl Connection {
@@ -110,6 +112,7 @@ impl Connection {
             prepared: Default::default(),
             warning,
             committing: AtomicBool::new(false),
+            leads: false,
         })
     }
 
@@ -278,8 +281,9 @@ impl Client for PostgresqlClient {
             Ok(asked) => asked,
             Err(reason) => return Reply::not_sent(op, reason),
         };
+        let must_lead = self.router.must_lead(op.node.as_ref());
         let position = self.router.choose(op.node.as_ref(), asked.reads());
-        let answer = self.send(position, &asked, timeout).await;
+        let answer = self.send(position, &asked, must_lead, timeout).await;
         // A refused compare-and-set, or one that lost to another, was met by a primary.
         let heard = match &answer {
             Ok(_) => Heard::Served,
@@ -302,12 +306,14 @@ impl PostgresqlClient {
         &mut self,
         position: usize,
         asked: &Asked,
+        must_lead: bool,
         timeout: Duration,
     ) -> Result<Answer, Trouble> {
         let deadline = tokio::time::Instant::now() + timeout;
         let statements = asked.statements();
-        let opening = self.ready(position, &statements);
+        let opening = self.ready(position, &statements, must_lead);
         let connection = match tokio::time::timeout_at(deadline, opening).await {
+            Ok(Ok(ready)) if must_lead && !ready.leads => return Err(Trouble::NotPrimary),
             Ok(Ok(ready)) => ready,
             Ok(Err(error)) => return Err(Trouble::Refused(in_words(&error))),
             Err(_) => return Err(Trouble::Refused("no answer in time".into())),
@@ -351,17 +357,23 @@ impl PostgresqlClient {
         answer
     }
 
-    /// A connection on which these are prepared; it is taken out until it is free again.
+    /// A connection on which these are prepared, and that knows, if it must, whether the server is
+    /// the primary; it is taken out until it is free again.
     async fn ready(
         &mut self,
         position: usize,
         statements: &[Statement],
+        must_lead: bool,
     ) -> Result<Connection, Error> {
         let held = self.connections[position].take();
         let mut connection = match held.filter(|held| !held.client.is_closed()) {
             Some(connection) => connection,
             None => Connection::open(self.addresses[position], &self.options.user).await?,
         };
+        if must_lead && !connection.leads {
+            let replays = connection.ask("select pg_is_in_recovery()").await?;
+            connection.leads = replays == [["f"]];
+        }
         connection.prepare(statements).await?;
         Ok(connection)
     }

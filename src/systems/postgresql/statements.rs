@@ -175,6 +175,8 @@ impl Answer {
 pub(super) enum Trouble {
     /// No statement was sent.
     Refused(String),
+    /// The server said so before anything was sent.
+    NotPrimary,
     /// The transaction ended before its commit was sent.
     Undone(String),
     TimedOut,
@@ -236,6 +238,7 @@ pub(super) fn conclude(
     let answer = match answer {
         Ok(answer) => answer,
         Err(Trouble::Refused(why)) => return Outcome::Fail(format!("could not connect: {why}")),
+        Err(Trouble::NotPrimary) => return Outcome::Fail("not the primary".into()),
         Err(Trouble::Undone(why)) => return Outcome::Fail(format!("not committed: {why}")),
         Err(Trouble::TimedOut) => return unknown("timed out".into()),
         Err(Trouble::Lost(why)) => return unknown(format!("connection lost: {why}")),
@@ -392,11 +395,12 @@ mod tests {
             conclude(&write, &Value::Int(1), Err(Trouble::TimedOut)),
             Outcome::Info(_)
         ));
-        let refused = Err(Trouble::Refused("nobody".into()));
-        assert!(matches!(
-            conclude(&write, &Value::Int(1), refused),
-            Outcome::Fail(_)
-        ));
+        for refused in [Trouble::Refused("nobody".into()), Trouble::NotPrimary] {
+            assert!(matches!(
+                conclude(&write, &Value::Int(1), Err(refused)),
+                Outcome::Fail(_)
+            ));
+        }
     }
 
     #[test]

@@ -54,9 +54,17 @@ impl Connect for Clients {
     }
 }
 
+/// A connection to a server.
+struct Open {
+    connection: Connection,
+    /// Whether the server said that it is the primary. One that is made a replica by a sentinel
+    /// ends its connections, so that need not be asked again.
+    leads: bool,
+}
+
 /// A client process.
 pub struct RedisClient {
-    connections: Vec<Option<Connection>>,
+    connections: Vec<Option<Open>>,
     addresses: Arc<[SocketAddr]>,
     router: Router,
     options: Options,
@@ -69,8 +77,9 @@ impl Client for RedisClient {
             Ok(asked) => asked,
             Err(reason) => return Reply::not_sent(op, reason),
         };
+        let must_lead = self.router.must_lead(op.node.as_ref());
         let position = self.router.choose(op.node.as_ref(), asked.reads());
-        let answer = self.send(position, &asked, timeout).await;
+        let answer = self.send(position, &asked, must_lead, timeout).await;
         let outcome = conclude(&asked, &op.value, answer, &mut self.tokens);
         self.router.learn(position, heard(&outcome));
         Reply {
@@ -88,6 +97,11 @@ const SERVED: [&str; 5] = [
     "not held",
     "refused",
 ];
+
+/// Whether this answer to `ROLE` is a primary's.
+fn leads(role: &Said) -> bool {
+    role.list().first().and_then(Said::text).as_deref() == Some("master")
+}
 
 /// A primary serves, and compares; anything else sends clients on.
 fn heard(outcome: &Outcome) -> Heard<'static> {
@@ -107,21 +121,32 @@ impl RedisClient {
         &mut self,
         position: usize,
         asked: &Asked,
+        must_lead: bool,
         timeout: Duration,
     ) -> Result<Said, Trouble> {
         let deadline = tokio::time::Instant::now() + timeout;
-        let mut connection = match self.connections[position].take() {
-            Some(connection) => connection,
+        let mut open = match self.connections[position].take() {
+            Some(open) => open,
             None => self.connect(position).await?,
         };
+        if must_lead && !open.leads {
+            let asking = open.connection.ask(&["ROLE"]);
+            match tokio::time::timeout_at(deadline, asking).await {
+                Ok(Ok(said)) => open.leads = leads(&said),
+                Ok(Err(_)) | Err(_) => return Err(Trouble::Refused),
+            }
+            if !open.leads {
+                return Err(Trouble::NotPrimary);
+            }
+        }
         let wait = self.options.wait;
         let talk = async {
-            let said = connection.ask_all(&asked.commands).await?;
+            let said = open.connection.ask_all(&asked.commands).await?;
             if wait == 0 || asked.reads() || matches!(said, Said::Error(_)) {
                 return Ok(said);
             }
             let (replicas, limit) = (wait.to_string(), self.options.wait_ms.to_string());
-            let have = connection.ask(&["WAIT", &replicas, &limit]).await?;
+            let have = open.connection.ask(&["WAIT", &replicas, &limit]).await?;
             Ok::<Said, std::io::Error>(judge_wait(said, Some(have), wait))
         };
         let answer = match tokio::time::timeout_at(deadline, talk).await {
@@ -130,15 +155,18 @@ impl RedisClient {
             Err(_) => return Err(Trouble::TimedOut),
         };
         // Only a connection with nothing open on it is used again.
-        self.connections[position] = Some(connection);
+        self.connections[position] = Some(open);
         Ok(answer)
     }
 
     /// Whatever fails here fails before the operation is sent.
-    async fn connect(&self, position: usize) -> Result<Connection, Trouble> {
+    async fn connect(&self, position: usize) -> Result<Open, Trouble> {
         let opening = Connection::open(self.addresses[position]);
         match tokio::time::timeout(CONNECT_LIMIT, opening).await {
-            Ok(Ok(connection)) => Ok(connection),
+            Ok(Ok(connection)) => Ok(Open {
+                connection,
+                leads: false,
+            }),
             Ok(Err(_)) | Err(_) => Err(Trouble::Refused),
         }
     }

@@ -75,6 +75,8 @@ impl Asked {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
     Refused,
+    /// The server said so before anything was sent.
+    NotPrimary,
     TimedOut,
     Lost(String),
 }
@@ -191,6 +193,7 @@ pub(super) fn conclude(
     let said = match answer {
         Ok(said) => said,
         Err(Trouble::Refused) => return Outcome::Fail("could not connect".into()),
+        Err(Trouble::NotPrimary) => return Outcome::Fail("not the primary".into()),
         Err(Trouble::TimedOut) => return unknown("timed out".into()),
         Err(Trouble::Lost(why)) => return unknown(format!("connection lost: {why}")),
     };
@@ -311,7 +314,7 @@ mod tests {
         };
         assert!(unknown(Ok(Said::Error("ERR something new".into()))));
         assert!(unknown(Err(Trouble::TimedOut)) && unknown(Err(Trouble::Lost("reset".into()))));
-        assert!(!unknown(Err(Trouble::Refused)));
+        assert!(!unknown(Err(Trouble::Refused)) && !unknown(Err(Trouble::NotPrimary)));
     }
 
     #[test]

@@ -57,6 +57,7 @@ pub(super) const OPERATIONS: &[&str] = &[
 /// What errors say of an operation that changes something: whether it certainly did not happen.
 pub(super) const ERRORS: &[(&str, bool)] = &[
     ("could not connect", true),
+    ("not the primary", true),
     ("mismatch", true),
     ("held by another", true),
     ("not held", true),
