@@ -3,15 +3,20 @@
 //!
 //! This test has no harness: it must enter the lab before it starts a thread.
 
+mod harness;
+mod surroundings;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use harness::Harness;
 use schism::cluster::Node;
-use schism::lab::{self, Entered, Lab, LabSpec};
+use schism::lab::{Lab, LabSpec};
 use schism::report::verdict::{RunVerdict, Status};
 use schism::{connect, remote, store};
+use surroundings::enter;
 
 const SCHISM: &str = env!("CARGO_BIN_EXE_schism");
 
@@ -69,60 +74,24 @@ const TESTS: &[Test] = &[
 ];
 
 fn main() -> ExitCode {
-    if std::env::args().any(|argument| argument == "--list") {
-        TESTS
-            .iter()
-            .for_each(|(name, _)| say(&format!("{name}: test")));
+    let Some(mut harness) = Harness::new(TESTS.iter().map(|(name, _)| *name)) else {
         return ExitCode::SUCCESS;
-    }
-    let wanted: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|a| !a.starts_with('-'))
-        .collect();
-    let spec = LabSpec {
+    };
+    let lab = match enter(&LabSpec {
         nodes: 5,
         ..LabSpec::default()
+    }) {
+        Ok(lab) => lab,
+        Err(code) => return code,
     };
-    let lab = match lab::enter(&spec) {
-        Ok(Entered::Inside(lab)) => lab,
-        Ok(Entered::Outside(code)) => return ExitCode::from(code),
-        Err(error) => {
-            say(&format!(
-                "FAILED: the surroundings are missing: failed to {error}"
-            ));
-            return ExitCode::FAILURE;
+    for (name, test) in TESTS {
+        if harness.wants(name) {
+            let stage = Stage::new(&lab, name);
+            harness.run(name, || test(&stage));
+            fs::remove_dir_all(&stage.place).expect("the test's directory goes");
         }
-    };
-    let chosen = TESTS
-        .iter()
-        .filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|word| name.contains(word)));
-    let mut failed = 0;
-    for (name, test) in chosen {
-        let begun = Instant::now();
-        let stage = Stage::new(&lab, name);
-        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&stage)));
-        let word = if ended.is_ok() { "ok" } else { "FAILED" };
-        say(&format!(
-            "test {name} ... {word} ({:.1} s)",
-            begun.elapsed().as_secs_f64()
-        ));
-        failed += usize::from(ended.is_err());
-        fs::remove_dir_all(&stage.place).expect("the test's directory goes");
     }
-    say(&format!("{failed} failed"));
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
-}
-
-#[expect(
-    clippy::print_stdout,
-    reason = "a test without harness says itself what it did"
-)]
-fn say(text: &str) {
-    println!("{text}");
+    harness.end()
 }
 
 /// What a test works with: the lab's hosts, and a directory of its own.

@@ -1,21 +1,26 @@
 //! What the operators of the databases can do, one thing after the other on running clusters in a
-//! lab: role, leader, kill, start, pause, resume, another leader, logs, wipe.
+//! lab: role, leader, transactions on lists, kill, start, pause, resume, another leader, logs, wipe.
 //!
 //! This test has no harness: it must enter the lab before it starts a thread.
+
+mod harness;
+mod surroundings;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use checkers::history::{F, Value};
+use harness::{Harness, say};
 use schism::client::{Client, Connect, Outcome};
 use schism::cluster::{Db, Leaders, Node, Processes};
 use schism::commands::image::ImagesArgs;
 use schism::connect;
-use schism::lab::{self, Entered, Lab, LabSpec};
+use schism::lab::{Lab, LabSpec};
 use schism::plan::Plan;
 use schism::remote::{Command, on_all};
 use schism::systems::{Surroundings, System, SystemName};
+use surroundings::enter;
 use workloads::generator::Invocation;
 
 /// The databases, and where each keeps everything of its own on a host.
@@ -32,16 +37,10 @@ const DATABASES: [(SystemName, &[&str]); 3] = [
 const LIMIT: Duration = Duration::from_secs(25);
 
 fn main() -> ExitCode {
-    if std::env::args().any(|argument| argument == "--list") {
-        DATABASES
-            .iter()
-            .for_each(|(system, _)| say(&format!("{}: test", system.as_str())));
+    let names = DATABASES.map(|(system, _)| system.as_str());
+    let Some(mut harness) = Harness::new(names) else {
         return ExitCode::SUCCESS;
-    }
-    let wanted: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with('-'))
-        .collect();
+    };
     let images = ImagesArgs {
         images: std::env::var_os("SCHISM_IMAGES").map(Into::into),
     };
@@ -51,7 +50,7 @@ fn main() -> ExitCode {
     let mut ready = Vec::new();
     for (system, places) in DATABASES {
         let name = system.as_str();
-        if !wanted.is_empty() && !wanted.iter().any(|word| name.contains(word.as_str())) {
+        if !harness.wants(name) {
             continue;
         }
         let recipe = Plan::of_system(system).image();
@@ -68,48 +67,21 @@ fn main() -> ExitCode {
     if ready.is_empty() {
         return ExitCode::SUCCESS;
     }
-    let lab = match lab::enter(&LabSpec {
+    let lab = match enter(&LabSpec {
         nodes: 3,
         layers,
         ..LabSpec::default()
     }) {
-        Ok(Entered::Inside(lab)) => lab,
-        Ok(Entered::Outside(code)) => return ExitCode::from(code),
-        Err(error) => {
-            say(&format!(
-                "FAILED: the surroundings are missing: failed to {error}"
-            ));
-            return ExitCode::FAILURE;
-        }
+        Ok(lab) => lab,
+        Err(code) => return code,
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime can be made");
-    let mut failed = 0;
     for (system, places) in ready {
-        let begun = Instant::now();
-        let stage = Arc::new(Stage::new(&lab, system, places));
-        let ended = runtime.block_on(async { tokio::spawn(walk(stage)).await });
-        let word = if ended.is_ok() { "ok" } else { "FAILED" };
-        let took = begun.elapsed().as_secs_f64();
-        say(&format!(
-            "test {} ... {word} ({took:.1} s)",
-            system.as_str()
-        ));
-        failed += usize::from(ended.is_err());
+        harness.run(system.as_str(), || {
+            runtime.block_on(walk(&Stage::new(&lab, system, places)));
+        });
     }
-    say(&format!("{failed} failed"));
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
-}
-
-#[expect(
-    clippy::print_stdout,
-    reason = "a test without harness says itself what it did"
-)]
-fn say(text: &str) {
-    println!("{text}");
+    harness.end()
 }
 
 /// A database on the hosts of the lab.
@@ -168,6 +140,30 @@ impl Stage {
         }
     }
 
+    /// Lists grow by transactions, which read what they appended and what is not there.
+    async fn append_and_read(&self) {
+        let mut client = self.system.clients.open(0, 2_000_000);
+        let items = |items: &[i64]| Value::List(items.iter().copied().map(Value::Int).collect());
+        let step = |does, key, value| Value::List(vec![Value::str(does), Value::str(key), value]);
+        let append = |item| step("append", "l1", Value::Int(item));
+        let first = vec![append(1), append(2)];
+        let asked = vec![
+            append(3),
+            step("r", "l1", Value::Nil),
+            step("r", "l2", Value::Nil),
+        ];
+        let answered = vec![
+            append(3),
+            step("r", "l1", items(&[1, 2, 3])),
+            step("r", "l2", Value::Nil),
+        ];
+        for (steps, told) in [(first.clone(), first), (asked, answered)] {
+            let order = Invocation::new(F::new("txn"), None, Value::List(steps));
+            let reply = client.invoke(&order, LIMIT).await;
+            assert_eq!(reply.outcome, Outcome::Ok(Value::List(told)));
+        }
+    }
+
     /// All nodes are equal, and that one holds the value itself.
     async fn assert_follows(&self, at: usize, value: i64) {
         let equal = self.db().await_equal(&self.nodes, LIMIT).await;
@@ -199,7 +195,7 @@ fn on_register(f: &'static str, value: Value, node: Option<Arc<str>>) -> Invocat
 }
 
 /// Does all of it, and leaves nothing.
-async fn walk(stage: Arc<Stage>) {
+async fn walk(stage: &Stage) {
     let (db, nodes) = (stage.db(), &stage.nodes);
     let fine = |done: Result<String, _>| done.unwrap_or_else(|error| panic!("failed to {error}"));
     let set_up = on_all(nodes, async |node| db.setup(node, nodes).await).await;
@@ -212,6 +208,7 @@ async fn walk(stage: Arc<Stage>) {
     let follower = (leader + 1) % nodes.len();
     stage.write(1).await;
     stage.assert_follows(follower, 1).await;
+    stage.append_and_read().await;
 
     let processes = stage.processes();
     let proof = fine(processes.kill(&nodes[follower]).await);

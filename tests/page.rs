@@ -4,12 +4,14 @@
 //! elsewhere their absence is said loudly, with the number of tests that were not run.
 
 mod browser;
+mod harness;
 mod runs;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use browser::Browser;
+use harness::{Harness, say};
 use runs::Place;
 use schism::report::compare::compare;
 use schism::report::html::{self, pages};
@@ -51,38 +53,34 @@ struct Pages {
     difference: PathBuf,
 }
 
-#[expect(clippy::print_stdout, reason = "this is the test's own harness")]
 fn main() -> ExitCode {
-    let wanted: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|a| !a.starts_with('-'))
-        .collect();
-    if std::env::args().any(|argument| argument == "--list") {
-        TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
+    let Some(mut harness) = Harness::new(TESTS.iter().map(|(name, _)| *name)) else {
         return ExitCode::SUCCESS;
-    }
-    let fitting = |name: &str| wanted.is_empty() || wanted.iter().any(|w| name.contains(w));
+    };
     let (program, axe) = (browser::program(), browser::axe().exists());
     let needs_axe = |name: &str| name == "both_themes_are_accessible";
-    let chosen: Vec<&Test> = TESTS.iter().filter(|(name, _)| fitting(name)).collect();
+    let chosen: Vec<&Test> = TESTS
+        .iter()
+        .filter(|(name, _)| harness.wants(name))
+        .collect();
     let skipped: Vec<&str> = (chosen.iter())
         .filter(|(name, _)| program.is_none() || (needs_axe(name) && !axe))
         .map(|(name, _)| *name)
         .collect();
     if !skipped.is_empty() {
-        println!(
+        say(&format!(
             "page: {} of {} tests WERE NOT RUN:",
             skipped.len(),
             chosen.len()
-        );
+        ));
         if program.is_none() {
-            println!("page:   chromium is missing: apt-get install chromium");
+            say("page:   chromium is missing: apt-get install chromium");
         }
         if !axe {
-            println!("page:   axe-core is missing: cd tests/browser && npm install");
+            say("page:   axe-core is missing: cd tests/browser && npm install");
         }
         if std::env::var("CI").is_ok_and(|ci| ci == "true") {
-            println!("page: and CI must run them all: scripts/setup installs what is missing");
+            say("page: and CI must run them all: scripts/setup installs what is missing");
             return ExitCode::FAILURE;
         }
     }
@@ -112,25 +110,12 @@ fn main() -> ExitCode {
         whole: html::write(&whole).expect("a page is drawn"),
         hostile: html::write(&hostile).expect("a page is drawn"),
     };
-    let mut failed = 0;
     for (name, test) in chosen.iter().filter(|(name, _)| !skipped.contains(name)) {
-        let ran = std::panic::catch_unwind(|| test(&mut Browser::start(program), &pages));
-        println!(
-            "test {name} ... {}",
-            if ran.is_ok() { "ok" } else { "FAILED" }
-        );
-        failed += u32::from(ran.is_err());
+        harness.run(name, || test(&mut Browser::start(program), &pages));
     }
     let ran = chosen.len() - skipped.len();
-    println!(
-        "page: {ran} run, {failed} failed, {} not run",
-        skipped.len()
-    );
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    say(&format!("page: {ran} run, {} not run", skipped.len()));
+    harness.end()
 }
 
 fn it_loads_alone_and_in_silence(browser: &mut Browser, pages: &Pages) {
@@ -344,14 +329,13 @@ fn both_themes_are_accessible(browser: &mut Browser, pages: &Pages) {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "somebody should look at them")]
 fn pictures_of_both_themes(browser: &mut Browser, pages: &Pages) {
     for theme in ["light", "dark"] {
         browser.theme(theme);
         browser.open(&pages.whole, READY);
         let picture = browser.picture(&format!("report-{theme}.png"));
         assert!(is_a_picture(&picture), "{}", picture.display());
-        println!("page: {}", picture.display());
+        say(&format!("page: {}", picture.display()));
     }
 }
 

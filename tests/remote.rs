@@ -5,9 +5,11 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stdout,
     reason = "all of this is test, which clippy cannot see without the usual harness"
 )]
+
+mod harness;
+mod surroundings;
 
 use std::fs;
 use std::future::Future;
@@ -18,54 +20,41 @@ use std::process::{Command as Program, ExitCode};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use harness::{Harness, say};
 use schism::inventory;
 use schism::lab::{self, Entered, Lab, LabSpec};
 use schism::remote::ssh::{Auth, Endpoint, Limits, Ssh, Trust};
 use schism::remote::{Command, Exit, Remote, RemoteError, on_all};
+use surroundings::enter;
 
 fn main() -> ExitCode {
-    let wanted: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|a| !a.starts_with('-'))
-        .collect();
-    if std::env::args().any(|argument| argument == "--list") {
-        TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
-        return ExitCode::SUCCESS;
-    }
-    if wanted == [PANIC] {
+    if std::env::args().skip(1).eq([PANIC.to_owned()]) {
         panic_inside();
     }
-    a_panic_ends_the_lab();
-    let lab = match lab::enter(&LabSpec {
+    let names = [A_PANIC]
+        .into_iter()
+        .chain(TESTS.iter().map(|(name, _)| *name));
+    let Some(mut harness) = Harness::new(names) else {
+        return ExitCode::SUCCESS;
+    };
+    // Before this program has a lab of its own, because it takes one more.
+    if harness.wants(A_PANIC) {
+        harness.run(A_PANIC, a_panic_ends_the_lab);
+    }
+    let lab = match enter(&LabSpec {
         nodes: 4,
         ..LabSpec::default()
     }) {
-        Ok(Entered::Inside(lab)) => Arc::new(lab),
-        Ok(Entered::Outside(code)) => return ExitCode::from(code),
-        Err(error) => {
-            println!("FAILED: the surroundings are missing: failed to {error}");
-            return ExitCode::FAILURE;
-        }
+        Ok(lab) => Arc::new(lab),
+        Err(code) => return code,
     };
-    println!("lab of 4 nodes up in {:?}", lab.boot_time());
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut failed = 0;
     for (name, test) in TESTS {
-        if !wanted.is_empty() && !wanted.iter().any(|word| name.contains(word)) {
-            continue;
+        if harness.wants(name) {
+            harness.run(name, || runtime.block_on(test(Arc::clone(&lab))));
         }
-        let start = Instant::now();
-        let ended = runtime.block_on(async { tokio::spawn(test(Arc::clone(&lab))).await });
-        let word = if ended.is_ok() { "ok" } else { "FAILED" };
-        println!("test {name} ... {word} ({:?})", start.elapsed());
-        failed += usize::from(ended.is_err());
     }
-    println!("{failed} failed");
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    harness.end()
 }
 
 /// The argument that makes this program panic in a lab.
@@ -81,7 +70,8 @@ fn panic_inside() {
     panic!("as it should");
 }
 
-/// Before this program has a lab of its own, because it takes one more.
+const A_PANIC: &str = "a_panic_ends_the_lab";
+
 fn a_panic_ends_the_lab() {
     let child = Program::new(std::env::current_exe().unwrap())
         .arg(PANIC)
@@ -94,7 +84,6 @@ fn a_panic_ends_the_lab() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("as it should"));
     // The pipe has ended, so no process of that lab holds it any more; its outer one was waited for.
     assert!(!Path::new(&format!("/proc/{pid}")).exists());
-    println!("test a_panic_ends_the_lab ... ok");
 }
 
 type Test = fn(Arc<Lab>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -176,7 +165,7 @@ async fn a_command_gives_its_output_and_a_failure_says_all(lab: Arc<Lab>) {
     for _ in 0..20 {
         n1.run(&Command::args(["true"])).await.unwrap();
     }
-    println!("  `true` takes {:?}", start.elapsed() / 20);
+    say(&format!("  `true` takes {:?}", start.elapsed() / 20));
     let said = failure(&n1, &Command::shell("echo no such thing >&2; exit 7")).await;
     for part in ["n1", "exit 7", "exit status 7", "no such thing"] {
         assert!(said.contains(part), "{said:?} should say {part:?}");
@@ -341,7 +330,7 @@ async fn a_restarted_host_is_reached_at_once_with_its_files(lab: Arc<Lab>) {
     .await
     .unwrap();
     assert_eq!(sh(&n3, "cat /var/lib/x; ls /tmp").await, "kept");
-    println!("  restarted and reached in {:?}", start.elapsed());
+    say(&format!("  restarted and reached in {:?}", start.elapsed()));
     let n1 = ssh(&lab, "n1");
     assert_eq!(
         sh(
@@ -400,7 +389,7 @@ async fn an_upload_is_whole_and_skipped_when_there(lab: Arc<Lab>) {
     let place = "/root/it's a dir/$HOME";
     let start = Instant::now();
     n1.upload(&file, place, 0o750).await.unwrap();
-    println!("  8 MB up in {:?}", start.elapsed());
+    say(&format!("  8 MB up in {:?}", start.elapsed()));
     let look = Command::args(["stat", "-c", "%a %s %i", place]);
     let seen = n1.run(&look).await.unwrap().stdout;
     assert!(seen.starts_with("750 8000000 "), "{seen}");
