@@ -111,10 +111,10 @@ impl Servers {
         primary: Option<&Node>,
     ) -> Result<(), DbError> {
         self.configure(node, all, primary).await?;
-        let loaded = self.one(node, "select pg_reload_conf()").await;
-        loaded
-            .map(drop)
-            .map_err(|why| wrong("follow another primary", &node.name, why))
+        // Asked again where there is no answer, as a loaded machine takes long to log in.
+        let load = || async { self.one(node, "select pg_reload_conf()").await.map(drop) };
+        let loaded = until(FOLLOW_LIMIT, load).await;
+        loaded.map_err(|why| wrong("follow another primary", &node.name, why))
     }
 
     /// Has a standby hear no more of the primary, dead or alive: what the host of one that was
