@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use checkers::history::Value;
 use rand_chacha::ChaCha8Rng;
@@ -13,6 +14,10 @@ use super::target::{self, Target};
 use super::{Nemesis, NemesisError, net};
 use crate::cluster::{Clocks, Cluster, DbError, Failure, Leaders, Processes};
 use crate::remote::on_all;
+
+/// How long a fault that must know who leads waits for nodes that are about to choose.
+const ELECTION_LIMIT: Duration = Duration::from_secs(3);
+const POLL: Duration = Duration::from_millis(50);
 
 /// Breaks the hosts of a cluster, remembers what is broken, and mends it.
 pub struct Faults {
@@ -101,11 +106,23 @@ impl Faults {
         found.map_err(|error| host(fault, &error))
     }
 
+    /// Who leads, or does so after an election that is under way.
+    async fn leader_soon(&self, fault: &str) -> Result<Option<usize>, NemesisError> {
+        let begun = Instant::now();
+        loop {
+            let leader = self.leader(fault).await?;
+            if leader.is_some() || begun.elapsed() > ELECTION_LIMIT {
+                return Ok(leader);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     async fn choose(&mut self, order: &Invocation) -> Result<(Target, Vec<usize>), NemesisError> {
         let fault = order.f.as_str();
         let target = Target::of(order).map_err(|why| no_target(fault, &why))?;
         let leader = if target.needs_leader() {
-            self.leader(fault).await?
+            self.leader_soon(fault).await?
         } else {
             None
         };
