@@ -502,24 +502,26 @@ fn standard_input_is_read() {
 
 #[test]
 fn a_reader_that_is_gone_changes_nothing() {
-    use std::process::Stdio;
     let place = Place::new("gone");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_schism"))
-        .args(["check", "-"])
-        .current_dir(&place.0)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("schism runs");
-    drop(child.stdout.take());
-    // It prints nothing before it has read all there is.
-    let mut input = child.stdin.take().expect("it has an input");
-    std::io::Write::write_all(&mut input, GOOD.as_bytes()).expect("it reads");
-    drop(input);
-    let output = child.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
-    assert_eq!(err(&output), "");
+    place.file("good.jsonl", GOOD);
+    for command in [
+        &["check", "good.jsonl"][..],
+        &["ledger", "good.jsonl"],
+        &["list", "claims"],
+        &["completions", "bash"],
+        &["--help"],
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe can be had");
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_schism"))
+            .args(command)
+            .current_dir(&place.0)
+            .stdout(writer)
+            .output()
+            .expect("schism runs");
+        assert_eq!(output.status.code(), Some(0), "{command:?}");
+        assert_eq!(err(&output), "", "{command:?}");
+    }
 }
 
 #[test]

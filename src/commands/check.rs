@@ -7,10 +7,10 @@ use checkers::model::{Known, UnknownModel};
 use clap::Args;
 
 use super::expect::{self, Wanted};
-use super::{Format, Refused, json};
+use super::{Format, Refused, Speech, json};
 use crate::check::{self, Answer, Question, Refusal};
 use crate::claim::Claim;
-use crate::report::table::{Charset, plain};
+use crate::report::table::plain;
 use crate::{store, suggest};
 
 /// Flags of `schism check`.
@@ -73,26 +73,12 @@ fn bytes(text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("{text:?} is more than this machine can address"))
 }
 
-/// How to speak to whoever asked.
-pub struct Speech<'a> {
-    /// How this program was called.
-    pub program: String,
-    /// Columns of the terminal.
-    pub width: usize,
-    /// What may be drawn with.
-    pub charset: Charset,
-    /// Prints a result.
-    pub say: &'a dyn Fn(&str),
-    /// Says on the side what is wrong or odd.
-    pub complain: &'a dyn Fn(&str),
-}
-
 /// Judges and tells: one history in words, several a line each. Returns the exit code.
 ///
 /// # Errors
 ///
 /// [`Refused`] if the flags do not fit together, or the one history cannot be read.
-pub fn run(args: &CheckArgs, speech: &Speech<'_>) -> Result<u8, Refused> {
+pub fn run(args: &CheckArgs, speech: &Speech) -> Result<u8, Refused> {
     if args.certificate.is_some() && args.what.len() > 1 {
         let sentence = "a certificate is of one history; name one, or leave --certificate out";
         return Err(Refused::usage(sentence));
@@ -122,7 +108,7 @@ pub fn run(args: &CheckArgs, speech: &Speech<'_>) -> Result<u8, Refused> {
     Ok(code)
 }
 
-fn several(args: &CheckArgs, speech: &Speech<'_>) -> u8 {
+fn several(args: &CheckArgs, speech: &Speech) -> u8 {
     let mut answers = Vec::new();
     let mut met = true;
     for what in &args.what {
@@ -156,7 +142,7 @@ fn several(args: &CheckArgs, speech: &Speech<'_>) -> u8 {
     }
 }
 
-fn asked(args: &CheckArgs, what: &Path, speech: &Speech<'_>) -> Result<Answer, Refusal> {
+fn asked(args: &CheckArgs, what: &Path, speech: &Speech) -> Result<Answer, Refusal> {
     let question = Question {
         claims: claims(args, what),
         model: args.model,
@@ -185,13 +171,13 @@ fn claims(args: &CheckArgs, what: &Path) -> Vec<Claim> {
     claims
 }
 
-fn complain_of(unmet: &[String], what: &Path, speech: &Speech<'_>) {
+fn complain_of(unmet: &[String], what: &Path, speech: &Speech) {
     for sentence in unmet {
         (speech.complain)(&format!("{}: {sentence}", what.display()));
     }
 }
 
-fn certified(answer: &Answer, file: &Path, speech: &Speech<'_>) -> Result<(), Refused> {
+fn certified(answer: &Answer, file: &Path, speech: &Speech) -> Result<(), Refused> {
     match &answer.certificate {
         Some(Ok(text)) => store::write_file(file, text.as_bytes()).map_err(Refused::failed)?,
         Some(Err(why)) => (speech.complain)(&format!("no certificate was written: {why}")),

@@ -14,7 +14,7 @@ use super::Refused;
 use super::sim::on_all_cores;
 use crate::campaign::summarise;
 use crate::claim::Expected;
-use crate::cli::{SeedRange, partition, seed_range};
+use crate::commands::ranges::{SeedRange, partition, seed_range};
 use crate::matrix::{Cell, grid, html, markdown, notes};
 use crate::modes::{self, Fault, Mode};
 use crate::nemesis::schedule::FaultKind;

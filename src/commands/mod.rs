@@ -15,6 +15,7 @@ pub mod matrix;
 pub mod merge;
 pub mod prune;
 pub mod quorum;
+pub(crate) mod ranges;
 pub mod report;
 pub mod runs;
 pub mod schema;
@@ -24,6 +25,7 @@ pub mod show;
 pub mod shrink;
 pub mod sim;
 pub mod trend;
+pub mod trials;
 pub mod verify;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +33,8 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use crate::check::Refusal;
+use crate::live::Held;
+use crate::report::table::Charset;
 use crate::report::verdict::Status;
 
 /// A sentence for standard error, and the exit code.
@@ -73,6 +77,33 @@ impl From<Refusal> for Refused {
         Self {
             code: refusal.code,
             sentence: refusal.sentence,
+        }
+    }
+}
+
+/// How a command speaks while it goes on.
+#[derive(Clone, Debug)]
+pub struct Speech {
+    /// How this program was called, so that what is printed can be called again.
+    pub program: String,
+    /// Columns of the terminal.
+    pub width: usize,
+    /// What may be drawn with.
+    pub charset: Charset,
+    /// Prints a result.
+    pub say: fn(&str),
+    /// Says on the side what is wrong or odd.
+    pub complain: fn(&str),
+    /// The log, where it may not stand on the screen before that is given back.
+    pub held: Option<Held>,
+}
+
+impl Speech {
+    /// Says what of the log was held back; the screen must have been given back.
+    pub fn release(&self) {
+        let held = self.held.as_ref().map(Held::take).unwrap_or_default();
+        if !held.is_empty() {
+            (self.complain)(String::from_utf8_lossy(&held).trim_end());
         }
     }
 }

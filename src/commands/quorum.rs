@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Refused;
 use super::sim::on_all_cores;
-use crate::cli::{SeedRange, seed_range};
+use crate::commands::ranges::{SeedRange, seed_range};
 use crate::plan::Plan;
 use crate::quorum::{HINTS_MS, Point, SLOW_MS, SPARE, plan, svg, tables};
 use crate::report::table::{Charset, plain};

@@ -9,7 +9,7 @@ use clap::Args;
 use super::Refused;
 use super::sim::{map_on_all_cores, on_all_cores};
 use crate::claim::{Claim, Expected};
-use crate::cli::{SeedRange, seed_range};
+use crate::commands::ranges::{SeedRange, seed_range};
 use crate::modes::{Fault, MODES, Mode};
 use crate::plan::Plan;
 use crate::report::table::{Charset, plain, render, thousands};

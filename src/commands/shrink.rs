@@ -8,7 +8,7 @@ use clap::Args;
 use super::sim::{map_on_all_cores, operations};
 use super::{Refused, run_directory, runs_in};
 use crate::claim::{Claim, Expected};
-use crate::cli::{SeedRange, seed_range};
+use crate::commands::ranges::{SeedRange, seed_range};
 use crate::modes;
 use crate::plan::Plan;
 use crate::report::table::{Charset, plain, thousands};

@@ -13,7 +13,7 @@ use clap::Args;
 use super::Refused;
 use super::matrix::keep;
 use crate::claim::Expected;
-use crate::cli::{SeedRange, seed_range};
+use crate::commands::ranges::{SeedRange, seed_range};
 use crate::modes;
 use crate::plan::Plan;
 use crate::report::table::{Charset, plain, render, thousands};
