@@ -123,7 +123,8 @@ pub(super) fn followed(rows: &Rows, read: u32) -> Vec<u32> {
                 if rows.key[source as usize] == rows.key[read as usize] {
                     found.push(source);
                 }
-                work.push((rows.session[source as usize], rows.place(source)));
+                // A compare-and-set has read before it writes.
+                work.push((rows.session[source as usize], rows.place(source) + 1));
             }
         }
     }

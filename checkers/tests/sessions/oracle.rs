@@ -1,11 +1,12 @@
 //! Guarantees of sessions against their definitions, on random tiny histories.
 
+use checkers::history::Kind;
 use checkers::{Budget, Checker, Guarantee, Sessions, Verdict};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::definitions::{Axioms, World, worlds};
-use crate::made::{Made, history, tiny};
+use crate::made::{Asked, Made, history, tiny};
 
 /// How many histories are compared: what SCHISM_SOAK_SEEDS says, or 100,000.
 fn seeds() -> u64 {
@@ -105,6 +106,34 @@ fn every_guarantee_agrees_with_its_definition() {
             guarantee.name()
         );
     }
+}
+
+#[test]
+fn a_compare_and_set_has_read_before_it_writes() {
+    // The last client read 6, which was made of 3, whose writer had read 2: it must see 2.
+    let calls = [
+        (0, 0, Asked::Write(2)),
+        (1, 0, Asked::Read(2)),
+        (1, 1, Asked::Write(3)),
+        (2, 1, Asked::Cas(3, 6)),
+        (3, 1, Asked::Read(6)),
+        (3, 0, Asked::Read(0)),
+    ];
+    let made = calls.into_iter().zip((0..).step_by(2));
+    let made = made.map(|((process, key, asked), at)| Made {
+        process,
+        key,
+        asked,
+        kind: Kind::Ok,
+        begins: (at, at as u64),
+        ends: Some((at + 1, at as u64 + 1)),
+    });
+    let made: Vec<Made> = made.collect();
+    let guarantee = Guarantee::WritesFollowReads;
+    assert_eq!(expected(guarantee, &made), Some(false));
+    let report = Sessions::all().check(&history(&made), &Budget::unlimited());
+    let part = (report.parts.iter()).find(|part| part.checker == guarantee.name());
+    assert_eq!(part.expect("it was judged").verdict, Verdict::Violated);
 }
 
 #[test]
