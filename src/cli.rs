@@ -121,6 +121,7 @@ pub fn main() -> u8 {
         program: program(),
         width: width(),
         charset,
+        is_dumb: std::env::var("TERM").is_ok_and(|terminal| terminal == "dumb"),
         say,
         complain,
         held,

@@ -282,6 +282,9 @@ fn parts_of_a_campaign_are_merged() {
             .code(),
         Some(64)
     );
+    // One run alone is all in the first part.
+    let second = ["demo", "--only", "sync-no-fault", "--partition", "2/2"];
+    assert_eq!(schism(&place.0, &second).status.code(), Some(4));
 }
 
 #[test]

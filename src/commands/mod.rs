@@ -90,6 +90,8 @@ pub struct Speech {
     pub width: usize,
     /// What may be drawn with.
     pub charset: Charset,
+    /// Whether the terminal cannot redraw a line.
+    pub is_dumb: bool,
     /// Prints a result.
     pub say: fn(&str),
     /// Says on the side what is wrong or odd.

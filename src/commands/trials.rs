@@ -309,7 +309,7 @@ fn carry_out(
     let plans: Vec<Plan> = plans.map(|(_, plan)| plan.clone()).collect();
     if plans.is_empty() {
         return Err(Refused {
-            code: Status::Undecided.exit_code(),
+            code: Status::NothingToCheck.exit_code(),
             sentence: "this part holds none of the runs".to_owned(),
         });
     }
@@ -366,7 +366,7 @@ async fn carry_out_on(
     let progress = if common.live {
         Mode::Live
     } else {
-        progress_mode(common.progress)
+        progress_mode(common.progress, speech.is_dumb)
     };
     tokio::spawn(stop_on_signal(Arc::clone(&stop), progress, speech.clone()));
     let surroundings = Surroundings {
@@ -441,9 +441,8 @@ fn unmet(verdict: &CampaignVerdict, wanted: &[Wanted]) -> Vec<String> {
 }
 
 /// A dumb terminal cannot redraw a line.
-fn progress_mode(mode: Mode) -> Mode {
-    let dumb = std::env::var("TERM").is_ok_and(|terminal| terminal == "dumb");
-    if dumb && mode == Mode::Auto {
+fn progress_mode(mode: Mode, is_dumb: bool) -> Mode {
+    if is_dumb && mode == Mode::Auto {
         Mode::Plain
     } else {
         mode
